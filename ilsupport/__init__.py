@@ -1,0 +1,22 @@
+"""Support package of the interactive book on imitation learning.
+
+Environments are rolled out into `Trajectories`, `fit` turns those into a policy, `evaluate` says what it is worth, and
+`dagger` goes round again with the expert's labels. `bounds` and `tabular` say what theory promised.
+"""
+from ilsupport import bounds, envs, experts, policies, tabular
+from ilsupport.bc import History, error_rate, fit
+from ilsupport.dagger import Round, dagger, exponential, first_round_only, linear, mixture
+from ilsupport.envs import Tightrope
+from ilsupport.estimate import Estimate
+from ilsupport.experts import tightrope_expert
+from ilsupport.policies import Categorical, Gaussian, Policy
+from ilsupport.random import generator, spawn
+from ilsupport.rollout import evaluate, rollout
+from ilsupport.trajectories import Trajectories
+
+__all__ = [
+    "Categorical", "Estimate", "Gaussian", "History", "Policy", "Round", "Tightrope", "Trajectories", "bounds", "dagger",
+    "envs", "error_rate", "evaluate", "experts", "exponential", "first_round_only", "fit", "generator", "linear", "mixture",
+    "policies", "rollout", "spawn", "tabular", "tightrope_expert",
+]
+__version__ = "0.1.0"

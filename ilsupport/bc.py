@@ -1,0 +1,190 @@
+"""Behaviour cloning: fit a policy to pairs of observations and expert actions (page 1)."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from ilsupport._checks import check_finite
+from ilsupport._threads import one_thread, work_of
+from ilsupport.estimate import Estimate
+from ilsupport.policies.base import Policy
+from ilsupport.random import spawn
+from ilsupport.trajectories import Trajectories
+
+Pairs = tuple[Shaped[Tensor, "N *obs"], Shaped[Tensor, "N *act"]]
+Data = Trajectories | Pairs
+
+
+class History(NamedTuple):
+    """What training looked like: the loss of every step's batch, one column a student for a stack."""
+
+    losses: Float[Tensor, "steps *M"]
+
+
+def fit(policy: Policy, data: Data | Sequence[Data], *, generator: torch.Generator | Sequence[torch.Generator],
+        steps: int = 2000, batch_size: int = 64, lr: float | Sequence[float] = 1e-3, autocast: bool = False,
+        progress: bool = False) -> History:
+    """Minimise the policy's loss on `data` by Adam, in place, over shuffled batches: the whole of behaviour cloning.
+
+    data        Trajectories, or a pair (observations (N, *obs), targets (N, *act)); for a stack of M students one for
+                all, or a list of M, which may differ in length
+    generator   shuffles the data; for a stack one to spawn from, or a list of M. A student of a stack learns what it
+                would learn alone with its own data, generator and learning rate
+    lr          Adam's learning rate, or for a stack a list of M
+    autocast    bfloat16 in the forward pass: faster where the processor has it, at the same held-out loss
+
+    Returns the loss of each step. On an interrupt (Ctrl-C) the policy keeps what it has learnt so far.
+    Raises ValueError for empty data, wrong shapes, dtypes, devices or actions, NaN or infinity in the data, and
+    FloatingPointError naming the step at which the loss stopped being finite.
+    """
+    if steps < 1 or batch_size < 1:
+        raise ValueError(f"steps = {steps} and batch_size = {batch_size}, expected both at least 1.")
+    obs, target, streams = _prepare(policy, data, generator)
+    rates = _rates(lr, policy)
+    parameters = list(policy.parameters())
+    device = parameters[0].device
+    optimiser = torch.optim.Adam(parameters, lr=float(rates[0]) if len(set(rates)) == 1 else 1.0, fused=True)
+    scale = None if len(set(rates)) == 1 else torch.tensor(rates, device=device)
+    losses: list[Tensor] = []
+    chunk = max(1, min(stream.n for stream in streams) // batch_size)  # batches gathered at once: about an epoch
+    with one_thread(work_of(policy, batch_size), device), _bar(steps, progress) as bar:
+        for start in range(0, steps, chunk):
+            count = min(chunk, steps - start)
+            rows = torch.stack([stream.take(count * batch_size) for stream in streams]).to(device)
+            batches = _gather(obs, target, rows, stacked=policy.students is not None)
+            part = []
+            for k in range(count):
+                batch = (x.narrow(-1 - dims, k * batch_size, batch_size) for x, dims in batches)
+                part.append(_step(policy, optimiser, parameters, scale, batch, autocast))
+            losses.append(torch.stack(part))
+            _check_losses(losses[-1], start)
+            bar.update(count)
+    return History(torch.cat(losses).cpu())
+
+
+def _step(policy, optimiser, parameters, scale, batch, autocast) -> Tensor:
+    """One gradient step. Students of a stack share no parameter, so the gradient of their sum is each one's own."""
+    if autocast:
+        with torch.autocast(parameters[0].device.type, torch.bfloat16):
+            loss = policy.loss(*batch)
+    else:
+        loss = policy.loss(*batch)
+    optimiser.zero_grad()
+    (loss if loss.ndim == 0 else loss.sum()).backward()
+    if scale is None:
+        optimiser.step()
+    else:  # Adam takes one learning rate: step with 1, then keep each student's own fraction of the way
+        before = [p.detach().clone() for p in parameters]
+        optimiser.step()
+        with torch.no_grad():
+            for p, old in zip(parameters, before):
+                p.copy_(old + (p - old) * scale.to(p.dtype).view(-1, *[1] * (p.ndim - 1)))
+    return loss.detach()
+
+
+def error_rate(policy: Policy, data: Data | Sequence[Data]) -> Estimate | list[Estimate]:
+    """How often the policy's most likely action is not the expert's, with its exact interval; a list for a stack.
+
+    Measured on held-out expert data this is the average epsilon of assumption A (page 3). The interval takes the pairs
+    as independent, which they are on `Tightrope`; elsewhere give one pair an episode, or use `Estimate.of` on episodes.
+    """
+    parts = _per_student(policy, data)
+    rates = []
+    with torch.no_grad():
+        if policy.students is None:
+            obs, target = parts[0]
+            wrongs = [policy.act(obs) != target]
+        else:
+            short = min(len(target) for _, target in parts)
+            acted = policy.act(torch.stack([obs[:short] for obs, _ in parts]))
+            wrongs = [row != target[:short] for row, (_, target) in zip(acted, parts)]
+    for wrong in wrongs:
+        rates.append(Estimate.of_rate(int(wrong.sum()), wrong.numel()))
+    return rates[0] if policy.students is None else rates
+
+
+class _Stream:
+    """An endless shuffle of 0 .. n-1: one permutation after the other, in any portions, from one generator."""
+
+    def __init__(self, n: int, generator: torch.Generator) -> None:
+        self.n, self.generator = n, generator
+        self._left = torch.empty(0, dtype=torch.int64, device=generator.device)
+
+    def take(self, count: int) -> Tensor:
+        parts, have = [self._left], len(self._left)
+        while have < count:
+            parts.append(torch.randperm(self.n, generator=self.generator, device=self.generator.device))
+            have += self.n
+        rows = torch.cat(parts)
+        self._left = rows[count:]
+        return rows[:count]
+
+
+def _per_student(policy: Policy, data: Data | Sequence[Data]) -> list[Pairs]:
+    """The pairs of each student, on the policy's device."""
+    device = next(iter(policy.parameters())).device
+    single = isinstance(data, Trajectories) or (isinstance(data, tuple) and all(isinstance(x, Tensor) for x in data))
+    parts = [data] if single else list(data)
+    wanted = policy.students or 1
+    if len(parts) not in (1, wanted):
+        raise ValueError(f"{len(parts)} data sets for {wanted} students, expected one for all or one each.")
+    pairs = [part.pairs() if isinstance(part, Trajectories) else part for part in parts]
+    for obs, target in pairs:
+        if len(obs) != len(target) or len(obs) == 0:
+            raise ValueError(f"{len(obs)} observations and {len(target)} targets, expected as many of each, at least one.")
+        check_finite("observations", obs)
+        check_finite("targets", target)
+        if hasattr(policy, "check_targets"):
+            policy.check_targets(target)
+    pairs = [(obs.to(device), target.to(device)) for obs, target in pairs]
+    return pairs * wanted if len(pairs) == 1 else pairs
+
+
+def _prepare(policy: Policy, data: Data | Sequence[Data],
+             generator: torch.Generator | Sequence[torch.Generator]) -> tuple[Tensor, Tensor, list[_Stream]]:
+    """All data in two tensors with a leading student dimension (padded to the longest), and a shuffle for each."""
+    pairs = _per_student(policy, data)
+    single = isinstance(generator, torch.Generator)
+    if policy.students is None:
+        generators = [generator] if single else list(generator)
+    else:
+        generators = spawn(generator, policy.students) if single else list(generator)
+    if len(generators) != len(pairs):
+        raise ValueError(f"{len(generators)} generators for {len(pairs)} students, expected one to spawn from or one each.")
+    pad = torch.nn.utils.rnn.pad_sequence
+    streams = [_Stream(len(obs), g) for (obs, _), g in zip(pairs, generators)]
+    if len(pairs) == 1:
+        return pairs[0][0][None], pairs[0][1][None], streams
+    return pad([obs for obs, _ in pairs], True), pad([target for _, target in pairs], True), streams
+
+
+def _gather(obs: Tensor, target: Tensor, rows: Tensor, stacked: bool) -> list[tuple[Tensor, int]]:
+    """The rows of each student, with how many dimensions follow the batch's; no leading dimension for a lone student."""
+    if not stacked:
+        return [(x[0, rows[0]], x.ndim - 2) for x in (obs, target)]
+    student = torch.arange(len(rows), device=rows.device)[:, None]
+    return [(x[student, rows], x.ndim - 2) for x in (obs, target)]
+
+
+def _rates(lr: float | Sequence[float], policy: Policy) -> list[float]:
+    rates = [float(lr)] if isinstance(lr, (int, float)) else [float(x) for x in lr]
+    if len(rates) not in (1, policy.students or 1) or not all(0 < rate < float("inf") for rate in rates):
+        raise ValueError(f"lr is {lr}, expected a positive number, or for a stack one for each of its students.")
+    return rates
+
+
+def _check_losses(losses: Tensor, start: int) -> None:
+    finite = losses.isfinite() if losses.ndim == 1 else losses.isfinite().all(1)
+    if not bool(finite.all()):
+        step = start + int((~finite).nonzero()[0])
+        raise FloatingPointError(f"the loss became {losses[step - start].tolist()} at step {step}; lower the learning rate "
+                                 "or scale the observations to about [-1, 1].")
+
+
+def _bar(steps: int, progress: bool):
+    from tqdm.auto import tqdm
+    return tqdm(total=steps, disable=not progress, unit="step", desc="fit")

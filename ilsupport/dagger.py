@@ -1,0 +1,103 @@
+"""DAgger: let the learner drive, ask the expert what it should have done there, aggregate, refit (page 5).
+
+Ross, Gordon and Bagnell (2011), algorithm 3.1.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ilsupport._checks import check_probability
+from ilsupport.bc import History, fit
+from ilsupport.envs.base import Env
+from ilsupport.policies.base import Policy
+from ilsupport.rollout import Act, actor, rollout
+from ilsupport.trajectories import Trajectories
+
+Schedule = Callable[[int], float]
+
+
+def first_round_only(i: int) -> float:
+    """beta = 1 in round 0, then 0: start from demonstrations, then let the learner drive. Round 0 is plain cloning."""
+    return 1.0 if i == 0 else 0.0
+
+
+def exponential(p: float) -> Schedule:
+    """beta_i = p**i, the schedule for which the paper proves its bound. Raises ValueError for p outside [0, 1]."""
+    check_probability("p", p)
+    return lambda i: float(p) ** i
+
+
+def linear(k: int) -> Schedule:
+    """beta falls from 1 to 0 over `k` rounds, in equal steps. Raises ValueError for k below 1."""
+    if k < 1:
+        raise ValueError(f"k is {k}, expected at least one round.")
+    return lambda i: max(0.0, 1.0 - i / k)
+
+
+class Round(NamedTuple):
+    """What one round of DAgger leaves behind. For a stack of students `data` is a list, one each.
+
+    index, policy, data (the aggregate so far), beta, labels (expert labels asked for so far, a student), history (None
+    if training was interrupted)
+    """
+
+    index: int
+    policy: Policy
+    data: Trajectories | list[Trajectories]
+    beta: float
+    labels: int
+    history: History | None
+
+
+def mixture(expert: Act, learner: Act, beta: float, generator: torch.Generator) -> Act:
+    """At each step of each episode the expert acts with probability `beta`, else the learner."""
+    if beta in (0, 1):
+        return expert if beta else learner
+
+    def act(obs: Tensor) -> Tensor:
+        theirs, ours = expert(obs), learner(obs)
+        coin = torch.rand(len(obs), generator=generator, device=obs.device) < beta
+        return torch.where(coin.view(-1, *[1] * (ours.ndim - 1)), theirs, ours)
+    return act
+
+
+def dagger(env: Env, expert: Policy | Act, new_policy: Callable[[torch.Generator], Policy], *, rounds: int, n: int,
+           generator: torch.Generator, horizon: int | None = None, beta: Schedule = first_round_only,
+           train: Callable[..., History] = fit) -> Iterator[Round]:
+    """Yield one `Round` after another: play `n` episodes with the mixture, label them, aggregate, train a fresh student.
+
+    expert      any callable from observations (N, *obs) to actions (N, *act): a script, a network, a person
+    new_policy  builds an untrained student, or stack of students, from a generator
+    beta        probability that the expert rather than the learner acts, by round: a function of 0, 1, 2, ...
+    train       called as `train(policy, data, generator=generator)`; `functools.partial(fit, steps=500)` sets options
+
+    Which policy of the sequence to return is yours to choose, by validation (page 5). If training is interrupted, the
+    round still arrives with all labels collected, and the interrupt follows when the next one is asked for.
+    Raises ValueError for rounds below 1, a beta outside [0, 1], and an expert that answers with the wrong shape.
+    """
+    if rounds < 1:
+        raise ValueError(f"rounds is {rounds}, expected at least 1.")
+    expert, learner = actor(expert), None
+    data: list[Trajectories] = []
+    for i in range(rounds):
+        check_probability(f"beta({i})", beta(i))
+        policy = new_policy(generator)
+        students = policy.students or 1
+        act = mixture(expert, learner or actor(policy), beta(i), generator)
+        batch = rollout(env, act, n * students, generator=generator, horizon=horizon).label(expert)
+        parts = [batch[k * n:(k + 1) * n] for k in range(students)]
+        data = [Trajectories.cat([old, new]) for old, new in zip(data, parts)] if data else parts
+        mine = data[0] if policy.students is None else data
+        history, interrupt = None, None
+        try:
+            history = train(policy, mine, generator=generator)
+        except KeyboardInterrupt as stop:
+            interrupt = stop
+        yield Round(i, policy, mine, beta(i), max(part.steps for part in data), history)
+        if interrupt is not None:
+            raise interrupt
+        learner = actor(policy)

@@ -1,0 +1,101 @@
+"""Our tensor environments as gymnasium ones: `gymnasium.make("ilsupport/Tightrope-v0")` and `make_vec`.
+
+Observations and actions are numpy here, because that is what gymnasium's users expect; our own loops use the tensors.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from ilsupport.envs.base import Env
+from ilsupport.envs.tightrope import Tightrope
+
+MAKERS: dict[str, Callable[..., Env]] = {"ilsupport/Tightrope-v0": Tightrope}
+
+
+def register() -> None:
+    """Tell gymnasium of every environment in `MAKERS`; called when `ilsupport.envs` is imported."""
+    for name, maker in MAKERS.items():
+        if name not in gymnasium.registry:
+            gymnasium.register(name, entry_point="ilsupport.envs.registration:Single",
+                               vector_entry_point="ilsupport.envs.registration:Batch", kwargs={"maker": maker})
+
+
+def _generator(np_random: np.random.Generator, device: torch.device) -> torch.Generator:
+    return torch.Generator(device=device).manual_seed(int(np_random.integers(2**62)))
+
+
+class Single(gymnasium.Env):
+    """One copy of a tensor environment as a plain gymnasium environment; keywords go to the environment."""
+
+    metadata = {"render_modes": []}
+
+    def __init__(self, maker: Callable[..., Env], render_mode: str | None = None, **options) -> None:
+        self.tensor_env = maker(**options)
+        self.observation_space = self.tensor_env.observation_space
+        self.action_space = self.tensor_env.action_space
+        self.render_mode = render_mode
+        self._t = 0
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None):
+        super().reset(seed=seed)
+        self._t = 0
+        obs = self.tensor_env.reset(1, _generator(self.np_random, self.tensor_env.device))
+        return self._numpy(obs), {}
+
+    def step(self, action):
+        if not self.action_space.contains(action):
+            raise ValueError(f"action {action!r} lies outside the action space {self.action_space}.")
+        self._t += 1
+        batch = torch.as_tensor(np.asarray(action)[None], device=self.tensor_env.device)
+        obs, reward, terminated, truncated = self.tensor_env.step(batch)
+        out_of_time = self._t >= self.tensor_env.horizon
+        return self._numpy(obs), float(reward), bool(terminated), bool(truncated) or out_of_time, {}
+
+    def _numpy(self, obs: torch.Tensor) -> np.ndarray:
+        return obs[0].cpu().numpy().astype(self.observation_space.dtype)
+
+
+class Batch(VectorEnv):
+    """`num_envs` copies as a gymnasium vector environment. All copies run for `horizon` steps and reset together.
+
+    Autoreset follows gymnasium's NEXT_STEP convention: the step after the last one resets, ignores the action, pays 0.
+    """
+
+    metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}
+
+    def __init__(self, maker: Callable[..., Env], num_envs: int = 1, render_mode: str | None = None, **options) -> None:
+        self.tensor_env = maker(**options)
+        self.num_envs, self.render_mode = num_envs, render_mode
+        self.single_observation_space = self.tensor_env.observation_space
+        self.single_action_space = self.tensor_env.action_space
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._t = 0
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None):
+        super().reset(seed=seed)
+        self._t = 0
+        obs = self.tensor_env.reset(self.num_envs, _generator(self.np_random, self.tensor_env.device))
+        return self._numpy(obs), {}
+
+    def step(self, actions):
+        if self._t >= self.tensor_env.horizon:
+            obs, info = self.reset()
+            zeros = np.zeros(self.num_envs)
+            return obs, zeros, zeros.astype(bool), zeros.astype(bool), info
+        if not self.action_space.contains(np.asarray(actions, dtype=self.action_space.dtype)):
+            raise ValueError(f"actions {actions!r} lie outside the action space {self.action_space}.")
+        self._t += 1
+        obs, reward, terminated, truncated = self.tensor_env.step(torch.as_tensor(actions, device=self.tensor_env.device))
+        out_of_time = np.full(self.num_envs, self._t >= self.tensor_env.horizon)
+        return (self._numpy(obs), reward.cpu().numpy().astype(np.float64), terminated.cpu().numpy(),
+                truncated.cpu().numpy() | out_of_time, {})
+
+    def _numpy(self, obs: torch.Tensor) -> np.ndarray:
+        return obs.cpu().numpy().astype(self.single_observation_space.dtype, copy=False)

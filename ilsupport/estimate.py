@@ -1,0 +1,65 @@
+"""Every measured number of the book: a mean, its 95 % interval and how many samples stand behind it."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ilsupport._checks import check_finite
+
+LEVEL = 0.95
+
+
+class Estimate(NamedTuple):
+    """`mean` with the interval `[low, high]` at 95 % from `n` samples."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    @classmethod
+    def of(cls, samples: Float[Tensor, "n"] | Sequence[float]) -> Estimate:
+        """Student's t interval for the mean of independent samples; infinite for a single one.
+
+        Raises ValueError for no samples, NaN or infinity.
+        """
+        from scipy.special import stdtrit  # imported here: scipy would double the package's import time
+        x = torch.as_tensor(samples, dtype=torch.float64).flatten().cpu()
+        if len(x) == 0:
+            raise ValueError("no samples given, expected at least one.")
+        check_finite("samples", x)
+        mean = float(x.mean())
+        if len(x) == 1:
+            return cls(mean, -torch.inf, torch.inf, 1)
+        half = float(stdtrit(len(x) - 1, 0.5 + LEVEL / 2)) * float(x.std()) / len(x) ** 0.5
+        return cls(mean, mean - half, mean + half, len(x))
+
+    @classmethod
+    def of_rate(cls, k: int, n: int) -> Estimate:
+        """Exact (Clopper and Pearson, 1934) interval for a rate, `k` of `n` independent trials.
+
+        Raises ValueError unless `0 <= k <= n` and `n >= 1`.
+        """
+        from scipy.special import betaincinv
+        if not (n >= 1 and 0 <= k <= n):
+            raise ValueError(f"k = {k} of n = {n}, expected 0 <= k <= n and n >= 1.")
+        tail = (1 - LEVEL) / 2
+        low = float(betaincinv(k, n - k + 1, tail)) if k > 0 else 0.0
+        high = float(betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
+        return cls(k / n, low, high, n)
+
+    @classmethod
+    def across(cls, estimates: Sequence[Estimate]) -> Estimate:
+        """The mean over students (seeds), each one sample: what figures show when training itself is random."""
+        return cls.of([estimate.mean for estimate in estimates])
+
+    def __neg__(self) -> Estimate:
+        """A cost is minus a return."""
+        return Estimate(-self.mean, -self.high, -self.low, self.n)
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}] (n = {self.n:,})"

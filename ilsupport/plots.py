@@ -1,0 +1,103 @@
+"""The book's figures: one size, one palette, one way to show an interval, and no figure without alt text.
+
+Figures are shown as inline SVG whose ink is the page's own text colour, so that they read in light and in dark.
+"""
+from __future__ import annotations
+
+import hashlib
+import html
+import io
+import re
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import numpy as np
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ilsupport.estimate import Estimate
+
+# Okabe and Ito (2008): told apart by readers of every colour vision, on white and on black.
+COLOURS = {"blue": "#0072B2", "orange": "#E69F00", "green": "#009E73", "vermilion": "#D55E00", "purple": "#CC79A7",
+           "sky": "#56B4E9", "yellow": "#F0E442"}
+INK = "#0a0b0c"  # stands for the page's text colour until `show` puts `currentColor` in its place
+GRID = "#0a0b0d"
+
+STYLE = {
+    "axes.edgecolor": INK, "axes.grid": True, "axes.labelcolor": INK, "axes.prop_cycle": cycler(color=list(COLOURS.values())),
+    "axes.spines.right": False, "axes.spines.top": False, "axes.titlecolor": INK, "axes.titlesize": "medium",
+    "figure.constrained_layout.use": True, "font.size": 10.5, "grid.color": GRID, "grid.linewidth": 0.5,
+    "lines.linewidth": 1.8, "savefig.transparent": True,
+    "svg.fonttype": "path", "text.color": INK, "xtick.color": INK, "ytick.color": INK, "axes.axisbelow": True,
+    "axes.facecolor": "none", "figure.facecolor": "none",
+}
+
+
+def figure(width: float = 6.8, height: float = 3.6, *, nrows: int = 1, ncols: int = 1,
+           **subplots) -> tuple[Figure, Axes | np.ndarray]:
+    """A figure in the book's style and its axes, as `plt.subplots` would return; size in inches."""
+    with mpl.rc_context(STYLE):
+        fig = Figure(figsize=(width, height))
+        return fig, fig.subplots(nrows, ncols, **subplots)
+
+
+def band(ax: Axes, x: Sequence[float], estimates: Sequence[Estimate], *, label: str | None = None,
+         colour: str = "blue", marker: str = "o") -> None:
+    """Means joined by a line, with their 95 % intervals as a band."""
+    hue = COLOURS[colour]
+    ax.fill_between(x, [e.low for e in estimates], [e.high for e in estimates], color=hue, alpha=0.25, linewidth=0)
+    ax.plot(x, [e.mean for e in estimates], color=hue, marker=marker, markersize=4, label=label)
+
+
+def points(ax: Axes, x: Sequence[float], estimates: Sequence[Estimate], *, label: str | None = None,
+           colour: str = "blue", marker: str = "o") -> None:
+    """Means as markers with their 95 % intervals as bars: measurements, to lie on or off a drawn curve."""
+    mean = np.array([e.mean for e in estimates])
+    bars = np.abs(np.array([[e.low, e.high] for e in estimates]).T - mean)
+    ax.errorbar(x, mean, bars, fmt=marker, color=COLOURS[colour], markersize=5, capsize=3, linewidth=1.4, label=label)
+
+
+def horizon_axis(ax: Axes, horizons: Sequence[int]) -> None:
+    """Log-log axes with the horizons `T` themselves as ticks."""
+    ax.set(xscale="log", yscale="log", xlabel="horizon $T$ (steps)")
+    ax.set_xticks(list(horizons), [str(T) for T in horizons])
+    ax.minorticks_off()
+
+
+class Drawing:
+    """A finished figure as inline SVG with alt text, for notebooks and the built page alike."""
+
+    def __init__(self, svg: str, alt: str) -> None:
+        self.svg, self.alt = svg, alt
+
+    def _repr_html_(self) -> str:
+        return self.svg
+
+    def __repr__(self) -> str:
+        return f"Figure: {self.alt}"
+
+
+def show(fig: Figure, *, alt: str) -> Drawing:
+    """Close the figure and return it for display; `alt` says in a sentence what a reader is meant to see.
+
+    Raises ValueError for an alt text too short to say anything.
+    """
+    if len(alt.split()) < 5:
+        raise ValueError(f"alt is {alt!r}, expected a sentence that tells someone who cannot see the figure what it shows.")
+    for legend in filter(None, (ax.get_legend() for ax in fig.axes)):
+        legend.set_frame_on(False)
+        for text in legend.get_texts():
+            text.set_color(INK)
+    with mpl.rc_context(STYLE | {"svg.hashsalt": hashlib.sha256(alt.encode()).hexdigest()}):
+        buffer = io.StringIO()
+        fig.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg"):]
+    # matplotlib leaves black as SVG's default and marks glyphs by the same ids in every figure: both would go wrong inline.
+    prefix = "f" + hashlib.sha256(alt.encode()).hexdigest()[:8]
+    svg = re.sub(r'(id="|xlink:href="#|url\(#)', lambda m: m.group(1) + prefix, svg)
+    svg = svg.replace(GRID, "currentColor; stroke-opacity: 0.18").replace(INK, "currentColor")
+    svg = re.sub(r"<svg ", f'<svg role="img" aria-label="{html.escape(alt, quote=True)}" '
+                           'style="max-width:100%;height:auto;color:inherit" fill="currentColor" ', svg, count=1)
+    return Drawing(svg, alt)

@@ -1,0 +1,85 @@
+"""What every policy answers, and the network under most of them (page 1)."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """A distribution over actions given an observation.
+
+    `students` is None for one student, or `M` for a stack of `M` that train and act in one pass; a stack takes
+    observations `(M, n, *obs)` and answers `(M, n, *act)`, its losses and log-probabilities gain the same leading `M`.
+    """
+
+    students: int | None
+
+    def act(self, obs: Shaped[Tensor, "*M n obs"], generator: torch.Generator | None = None) -> Shaped[Tensor, "*M n *act"]:
+        """The most likely action, or with a generator a sample."""
+
+    def log_prob(self, obs: Shaped[Tensor, "*M n obs"], action: Shaped[Tensor, "*M n *act"]) -> Float[Tensor, "*M n"]:
+        """Log-probability (or log-density) of each action."""
+
+    def loss(self, obs: Shaped[Tensor, "*M n obs"], action: Shaped[Tensor, "*M n *act"]) -> Float[Tensor, "*M"]:
+        """What `fit` minimises: the mean negative log-likelihood of the batch."""
+
+
+class MLP(nn.Module):
+    """A ReLU network; with a list of generators a stack of `M` of them, one batched matrix product a layer.
+
+    Weights start as `nn.Linear`'s do (uniform within 1/sqrt(fan-in)), drawn from the generator of each student, so that
+    student `k` of a stack starts exactly where the same student alone would.
+    """
+
+    def __init__(self, sizes: Sequence[int], generator: torch.Generator | Sequence[torch.Generator],
+                 dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        stacked = not isinstance(generator, torch.Generator)
+        generators = list(generator) if stacked else [generator]
+        if min(sizes) < 1 or not generators:
+            raise ValueError(f"layer sizes {list(sizes)} and {len(generators)} generators, expected positive sizes and "
+                             "at least one generator (one a student).")
+        self.students = len(generators) if stacked else None
+        drawn = [_draw(sizes, g, dtype) for g in generators]
+        layers = [torch.stack(tensors) for tensors in zip(*drawn)] if stacked else drawn[0]
+        self.weights = nn.ParameterList(layers[0::2])
+        self.biases = nn.ParameterList(layers[1::2])
+
+    def forward(self, x: Float[Tensor, "*M n d"]) -> Float[Tensor, "*M n out"]:
+        last = len(self.weights) - 1
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases)):
+            if self.students is None:
+                x = nn.functional.linear(x, weight, bias)
+            else:
+                x = torch.baddbmm(bias.unsqueeze(1), x, weight.mT)
+            if i < last:
+                x = torch.relu(x)
+        return x
+
+
+def _draw(sizes: Sequence[int], generator: torch.Generator, dtype: torch.dtype) -> list[Tensor]:
+    """Weight and bias of each layer in turn, from one generator."""
+    tensors = []
+    for fan_in, fan_out in zip(sizes[:-1], sizes[1:]):
+        for shape in ((fan_out, fan_in), (fan_out,)):
+            uniform = torch.rand(shape, generator=generator, dtype=dtype, device=generator.device)
+            tensors.append((2 * uniform - 1) / fan_in ** 0.5)
+    return tensors
+
+
+def check_observation(obs: Tensor, obs_dim: int, students: int | None, dtype: torch.dtype, device: torch.device) -> None:
+    """Raise ValueError unless `obs` is what a network of this width, dtype and device takes."""
+    wanted = f"(n, {obs_dim})" if students is None else f"({students}, n, {obs_dim})"
+    ndim = 2 if students is None else 3
+    if obs.ndim != ndim or obs.shape[-1] != obs_dim or (students is not None and obs.shape[0] != students):
+        raise ValueError(f"observations have shape {tuple(obs.shape)}, expected {wanted}.")
+    if obs.dtype != dtype:
+        raise ValueError(f"observations have dtype {obs.dtype}, expected {dtype} like the policy; "
+                         f"write obs.to({dtype}) or build the policy with dtype={obs.dtype}.")
+    if obs.device != device:
+        raise ValueError(f"observations are on {obs.device}, the policy is on {device}; move one: policy.to('{obs.device}').")

@@ -1,0 +1,184 @@
+"""Demonstrations and rollouts as padded tensors: the one data format of the book (page 1).
+
+`Trajectories` holds `n` episodes of at most `T` steps, padded at the end, with a mask that says which steps are real.
+Row `i`, step `t` reads: in `observations[i, t]` the policy played `actions[i, t]` and received `rewards[i, t]`.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+
+import torch
+from jaxtyping import Bool, Float, Int, Shaped
+from torch import Tensor
+
+from ilsupport._checks import check_finite
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectories:
+    """`n` episodes of at most `T` steps, padded at the end.
+
+    observations        what the policy saw before each action
+    actions             what was played
+    rewards             what the environment paid for it (on `Tightrope`: minus the cost)
+    mask                True where a step is real; a row is real steps, then padding
+    terminated          True where the environment itself ended the episode (a fall), False where time ran out
+    labels              what the expert says at each observation; None when `actions` are the expert's own
+    final_observations  what was seen after each episode's last action, when it was kept
+
+    Raises ValueError for ragged or empty data, a mask with a hole, NaN or infinity in a real step.
+    """
+
+    observations: Shaped[Tensor, "n T *obs"]
+    actions: Shaped[Tensor, "n T *act"]
+    rewards: Float[Tensor, "n T"]
+    mask: Bool[Tensor, "n T"]
+    terminated: Bool[Tensor, "n"]
+    labels: Shaped[Tensor, "n T *act"] | None = None
+    final_observations: Shaped[Tensor, "n *obs"] | None = None
+
+    def __post_init__(self) -> None:
+        n, horizon = _leading(self.observations)
+        for field in ("actions", "rewards", "mask", "labels"):
+            value = getattr(self, field)
+            if value is not None and tuple(value.shape[:2]) != (n, horizon):
+                raise ValueError(f"{field} has shape {tuple(value.shape)}, expected it to begin with ({n}, {horizon}) "
+                                 "like observations; pad ragged episodes with Trajectories.from_episodes.")
+        for field in ("terminated", "final_observations"):
+            value = getattr(self, field)
+            if value is not None and len(value) != n:
+                raise ValueError(f"{field} has {len(value)} rows, expected {n}, one an episode.")
+        if self.mask.dtype != torch.bool:
+            raise ValueError(f"mask has dtype {self.mask.dtype}, expected torch.bool; write mask.bool().")
+        if bool((self.mask[:, 1:] & ~self.mask[:, :-1]).any()) or not bool(self.mask[:, 0].all()):
+            raise ValueError("mask has a hole or an episode without a step; expected real steps first, then padding.")
+        check_finite("observations", self.observations[self.mask])
+        check_finite("labels" if self.labels is not None else "actions", self.targets()[self.mask])
+
+    @classmethod
+    def from_episodes(cls, episodes: Sequence[tuple], dtype: torch.dtype = torch.float32) -> Trajectories:
+        """Pad episodes `(observations (T_i, *obs), actions (T_i, *act))`, tensors, arrays or lists, to one batch.
+
+        A third element, if present, holds the rewards `(T_i,)`. Floating-point values become `dtype`, whole numbers
+        int64. Raises ValueError for no episodes, an empty episode, or
+        observations and actions of different length.
+        """
+        if not episodes:
+            raise ValueError("no episodes given, expected at least one (observations, actions) pair.")
+        columns: list[list[Tensor]] = [[], [], []]
+        for i, episode in enumerate(episodes):
+            parts = [torch.as_tensor(part) for part in episode]
+            parts = [part.to(dtype if part.is_floating_point() else torch.int64) for part in parts]
+            if len(parts) == 2:
+                parts.append(parts[0].new_zeros(len(parts[0]), dtype=dtype))
+            if len({len(part) for part in parts}) != 1 or len(parts[0]) == 0:
+                raise ValueError(f"episode {i} has {len(parts[0])} observations and {len(parts[1])} actions, "
+                                 "expected one action for each of at least one observation.")
+            for column, part in zip(columns, parts):
+                column.append(part)
+        lengths = torch.tensor([len(part) for part in columns[0]])
+        padded = [torch.nn.utils.rnn.pad_sequence(column, batch_first=True) for column in columns]
+        mask = torch.arange(int(lengths.max())) < lengths[:, None]
+        device = padded[0].device
+        return cls(padded[0], padded[1], padded[2].to(dtype), mask.to(device),
+                   torch.zeros(len(lengths), dtype=torch.bool, device=device))
+
+    @staticmethod
+    def cat(parts: Sequence[Trajectories]) -> Trajectories:
+        """Aggregate: the episodes of all `parts`, padded to the longest horizon. Labels are kept.
+
+        Where one part has labels and another has none, the other's actions are its labels (they are the expert's own).
+        """
+        if not parts:
+            raise ValueError("nothing to concatenate, expected at least one Trajectories.")
+        horizon = max(part.horizon for part in parts)
+        labelled = any(part.labels is not None for part in parts)
+        final = all(part.final_observations is not None for part in parts)
+
+        def column(name: str) -> Tensor:
+            values = [part.targets() if name == "labels" else getattr(part, name) for part in parts]
+            return torch.cat([_pad(value, horizon) for value in values])
+
+        return Trajectories(
+            column("observations"), column("actions"), column("rewards"), column("mask"),
+            torch.cat([part.terminated for part in parts]),
+            column("labels") if labelled else None,
+            torch.cat([part.final_observations for part in parts]) if final else None)
+
+    def __len__(self) -> int:
+        return self.observations.shape[0]
+
+    def __getitem__(self, rows) -> Trajectories:
+        """The episodes in `rows`: a slice, a list or a tensor of indices or booleans."""
+        if isinstance(rows, int):
+            rows = slice(rows, rows + 1 or None)
+        return Trajectories(*(None if (value := getattr(self, f.name)) is None else value[rows] for f in fields(self)))
+
+    @property
+    def horizon(self) -> int:
+        """Steps of the longest row, padding included."""
+        return self.observations.shape[1]
+
+    @property
+    def steps(self) -> int:
+        """Real steps in all: the number of expert labels this data set costs."""
+        return int(self.mask.sum())
+
+    def targets(self) -> Shaped[Tensor, "n T *act"]:
+        """What a student should play: the expert's labels where there are any, else the actions."""
+        return self.actions if self.labels is None else self.labels
+
+    def pairs(self) -> tuple[Shaped[Tensor, "N *obs"], Shaped[Tensor, "N *act"]]:
+        """The supervised data set: every real observation with what the expert plays there, `N = steps`."""
+        return self.observations[self.mask], self.targets()[self.mask]
+
+    def returns(self) -> Float[Tensor, "n"]:
+        """Sum of the rewards of each episode."""
+        return torch.where(self.mask, self.rewards, 0).sum(1)
+
+    def lengths(self) -> Int[Tensor, "n"]:
+        """Real steps of each episode."""
+        return self.mask.sum(1)
+
+    def label(self, expert: Callable[[Tensor], Tensor]) -> Trajectories:
+        """Ask `expert` what it would have played at every real step: one batched call `(N, *obs) -> (N, *act)`.
+
+        Raises ValueError if the expert's answer has another shape than one action an observation.
+        """
+        answers = torch.as_tensor(expert(self.observations[self.mask])).to(self.actions.device)
+        expected = (self.steps, *self.actions.shape[2:])
+        if tuple(answers.shape) != expected:
+            raise ValueError(f"the expert returned shape {tuple(answers.shape)} for {self.steps} observations, "
+                             f"expected {expected}: one action for each observation of the batch.")
+        check_finite("expert labels", answers)
+        labels = torch.zeros_like(self.actions, dtype=answers.dtype)
+        labels[self.mask] = answers
+        return replace(self, labels=labels)
+
+    def disagreements(self) -> Float[Tensor, "n"]:
+        """How often each episode played something else than its label: the cost `sum_t 1[a_t != pi*(s_t)]`.
+
+        Raises ValueError without labels; call `label(expert)` first.
+        """
+        if self.labels is None:
+            raise ValueError("no labels to compare with; call trajectories.label(expert) first.")
+        wrong = (self.actions != self.labels).flatten(2).any(2) if self.actions.ndim > 2 else self.actions != self.labels
+        return (wrong & self.mask).sum(1).to(self.rewards.dtype)
+
+    def to(self, device: torch.device | str) -> Trajectories:
+        """The same episodes on another device."""
+        return Trajectories(*(None if (value := getattr(self, f.name)) is None else value.to(device)
+                              for f in fields(self)))
+
+
+def _leading(observations: Tensor) -> tuple[int, int]:
+    if observations.ndim < 2 or 0 in observations.shape[:2]:
+        raise ValueError(f"observations have shape {tuple(observations.shape)}, expected (n, T, *obs) with at least one "
+                         "episode of one step.")
+    return observations.shape[0], observations.shape[1]
+
+
+def _pad(value: Tensor, horizon: int) -> Tensor:
+    missing = horizon - value.shape[1]
+    return value if missing == 0 else torch.cat([value, value.new_zeros(len(value), missing, *value.shape[2:])], 1)

@@ -1,0 +1,112 @@
+"""Padding, masks and labels: what goes into `Trajectories` comes out of `pairs`."""
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ilsupport import Trajectories
+
+lengths = st.lists(st.integers(1, 6), min_size=1, max_size=5)
+
+
+def episodes_of(lengths, start=0.0):
+    """Episodes whose observations and actions count up, so that any mix-up shows."""
+    out = []
+    for length in lengths:
+        steps = torch.arange(start, start + length)
+        out.append((torch.stack([steps, -steps], 1), steps.long()))
+        start += length
+    return out
+
+
+@given(lengths)
+def test_pairs_are_the_real_steps_in_order(lengths):
+    obs, actions = Trajectories.from_episodes(episodes_of(lengths)).pairs()
+    count = torch.arange(float(sum(lengths)))
+    assert torch.equal(obs, torch.stack([count, -count], 1))
+    assert torch.equal(actions, count.long())
+
+
+@given(lengths, lengths)
+def test_cat_keeps_every_step_of_both(first, second):
+    both = Trajectories.cat([Trajectories.from_episodes(episodes_of(first)),
+                             Trajectories.from_episodes(episodes_of(second, sum(first)))])
+    assert len(both) == len(first) + len(second)
+    assert both.lengths().tolist() == first + second
+    assert torch.equal(both.pairs()[1], torch.arange(sum(first) + sum(second)))
+
+
+@given(lengths)
+def test_labels_replace_actions_as_targets_and_are_counted(lengths):
+    data = Trajectories.from_episodes(episodes_of(lengths)).label(lambda obs: obs[:, 0].long() + 1)
+    assert torch.equal(data.pairs()[1], torch.arange(sum(lengths)) + 1)
+    assert data.disagreements().tolist() == [float(length) for length in lengths]
+    assert data.steps == sum(lengths)
+
+
+def test_cat_of_demonstrations_and_labelled_rollouts_uses_each_ones_targets():
+    demos = Trajectories.from_episodes(episodes_of([3]))
+    labelled = demos.label(lambda obs: torch.full((len(obs),), 9))
+    assert Trajectories.cat([demos, labelled]).pairs()[1].tolist() == [0, 1, 2, 9, 9, 9]
+
+
+def test_returns_ignore_padding(device, dtype):
+    mask = torch.tensor([[True, True], [True, False]], device=device)
+    data = Trajectories(torch.zeros(2, 2, 1, dtype=dtype, device=device), torch.zeros(2, 2, dtype=torch.long, device=device),
+                        torch.ones(2, 2, dtype=dtype, device=device), mask, torch.zeros(2, dtype=torch.bool, device=device))
+    assert data.returns().tolist() == [2, 1]
+    assert data[1].lengths().tolist() == [1]
+    assert data.to("cpu").observations.device.type == "cpu"
+
+
+def make(obs=None, actions=None, mask=None):
+    obs = torch.zeros(2, 3, 1) if obs is None else obs
+    actions = torch.zeros(2, 3, dtype=torch.long) if actions is None else actions
+    mask = torch.ones(2, 3, dtype=torch.bool) if mask is None else mask
+    return Trajectories(obs, actions, torch.zeros(2, 3), mask, torch.zeros(2, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("bad, message", [
+    (dict(obs=torch.full((2, 3, 1), float("nan"))), "NaN"),
+    (dict(obs=torch.full((2, 3, 1), float("inf"))), "infinit"),
+    (dict(actions=torch.zeros(2, 4, dtype=torch.long)), "ragged"),
+    (dict(obs=torch.zeros(2)), "expected"),
+    (dict(obs=torch.zeros(0, 3, 1)), "at least one"),
+    (dict(mask=torch.ones(2, 3)), "bool"),
+    (dict(mask=torch.tensor([[True, False, True], [True, True, True]])), "hole"),
+    (dict(mask=torch.tensor([[False, False, False], [True, True, True]])), "hole"),
+])
+def test_bad_data_is_refused_with_a_reason(bad, message):
+    with pytest.raises(ValueError, match=message):
+        make(**bad)
+
+
+@pytest.mark.parametrize("episodes", [[], [([], [])], [([[1.0], [2.0]], [0])]], ids=["none", "empty", "ragged"])
+def test_bad_episodes_are_refused(episodes):
+    with pytest.raises(ValueError, match="expected"):
+        Trajectories.from_episodes(episodes)
+
+
+def test_an_expert_of_the_wrong_shape_is_refused():
+    with pytest.raises(ValueError, match=r"returned shape \(6, 1\).*expected \(6,\)"):
+        make().label(lambda obs: torch.zeros(len(obs), 1))
+
+
+def test_disagreements_need_labels():
+    with pytest.raises(ValueError, match="label"):
+        make().disagreements()
+
+
+def test_nan_in_padding_is_nobodys_business():
+    obs = torch.tensor([[[1.0], [float("nan")]]])
+    data = Trajectories(obs, torch.zeros(1, 2, dtype=torch.long), torch.zeros(1, 2), torch.tensor([[True, False]]),
+                        torch.zeros(1, dtype=torch.bool))
+    assert data.pairs()[0].tolist() == [[1.0]]
+
+
+def test_float64_arrays_arrive_as_the_policys_dtype():
+    import numpy as np
+    data = Trajectories.from_episodes([(np.zeros((2, 3)), np.zeros((2, 1)))])
+    assert data.observations.dtype == data.actions.dtype == torch.float32
+    data = Trajectories.from_episodes([(np.zeros((2, 3)), np.zeros(2, dtype=np.int32))], dtype=torch.float64)
+    assert data.observations.dtype == torch.float64 and data.actions.dtype == torch.int64
