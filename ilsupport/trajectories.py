@@ -5,6 +5,7 @@ Row `i`, step `t` reads: in `observations[i, t]` the policy played `actions[i, t
 """
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 
@@ -170,6 +171,17 @@ class Trajectories:
         """The same episodes on another device."""
         return Trajectories(*(None if (value := getattr(self, f.name)) is None else value.to(device)
                               for f in fields(self)))
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write a safetensors file, whole or not at all. Raises FileNotFoundError if the folder does not exist."""
+        from ilsupport import storage  # imported here: storage builds on this module
+        storage.save(self, path)
+
+    @staticmethod
+    def load(path: str | os.PathLike, device: torch.device | str = "cpu") -> Trajectories:
+        """What `save` wrote, bit for bit. Raises ValueError for a truncated file or one of something else."""
+        from ilsupport import storage
+        return storage.load(path, device)
 
 
 def _leading(observations: Tensor) -> tuple[int, int]:

@@ -97,3 +97,24 @@ def test_a_std_must_be_positive(std):
 def test_continuous_targets_must_fit():
     with pytest.raises(ValueError, match="Categorical"):
         Gaussian(4, 2, generator=generator(0)).check_targets(torch.tensor([1, 2]))
+
+
+def test_limits_clip_what_is_played_and_not_what_is_likely():
+    free, clipped = (Gaussian(4, 2, limits=limits, generator=generator(0)) for limits in (None, (-0.01, 0.02)))
+    obs, action = torch.randn(50, 4, generator=generator(1)), torch.ones(50, 2)
+    for g in (None, generator(2)):
+        assert clipped.act(obs, g).min() == torch.tensor(-0.01) and clipped.act(obs, g).max() == torch.tensor(0.02)
+    assert torch.equal(free.log_prob(obs, action), clipped.log_prob(obs, action))
+    with pytest.raises(ValueError, match="low < high"):
+        Gaussian(4, 2, limits=(1.0, -1.0), generator=generator(0))
+
+
+def test_a_copied_and_a_moved_policy_keep_their_parameters():
+    import copy
+    policy = Categorical(4, 3, generator=generator(0))
+    twin = copy.deepcopy(policy).double()
+    with torch.no_grad():
+        for p in twin.parameters():
+            p.zero_()
+    assert twin.logits(torch.ones(2, 4, dtype=torch.float64)).abs().max() == 0
+    assert policy.logits(torch.ones(2, 4)).abs().max() > 0

@@ -1,4 +1,5 @@
 """Teaching environments, one a file: batched tensors on any device, and registered with gymnasium."""
+from ilsupport.envs.adapter import Gymnasium
 from ilsupport.envs.base import Env
 from ilsupport.envs.registration import register
 from ilsupport.envs.tightrope import Tightrope, simulate, simulate_by_steps

@@ -20,10 +20,10 @@ MAKERS: dict[str, Callable[..., Env]] = {"ilsupport/Tightrope-v0": Tightrope}
 
 def register() -> None:
     """Tell gymnasium of every environment in `MAKERS`; called when `ilsupport.envs` is imported."""
-    for name, maker in MAKERS.items():
+    for name in MAKERS:  # a name rather than a class in kwargs, so that the spec can be written as JSON
         if name not in gymnasium.registry:
             gymnasium.register(name, entry_point="ilsupport.envs.registration:Single",
-                               vector_entry_point="ilsupport.envs.registration:Batch", kwargs={"maker": maker})
+                               vector_entry_point="ilsupport.envs.registration:Batch", kwargs={"maker": name})
 
 
 def _generator(np_random: np.random.Generator, device: torch.device) -> torch.Generator:
@@ -35,8 +35,8 @@ class Single(gymnasium.Env):
 
     metadata = {"render_modes": []}
 
-    def __init__(self, maker: Callable[..., Env], render_mode: str | None = None, **options) -> None:
-        self.tensor_env = maker(**options)
+    def __init__(self, maker: str, render_mode: str | None = None, **options) -> None:
+        self.tensor_env = MAKERS[maker](**options)
         self.observation_space = self.tensor_env.observation_space
         self.action_space = self.tensor_env.action_space
         self.render_mode = render_mode
@@ -69,8 +69,8 @@ class Batch(VectorEnv):
 
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}
 
-    def __init__(self, maker: Callable[..., Env], num_envs: int = 1, render_mode: str | None = None, **options) -> None:
-        self.tensor_env = maker(**options)
+    def __init__(self, maker: str, num_envs: int = 1, render_mode: str | None = None, **options) -> None:
+        self.tensor_env = MAKERS[maker](**options)
         self.num_envs, self.render_mode = num_envs, render_mode
         self.single_observation_space = self.tensor_env.observation_space
         self.single_action_space = self.tensor_env.action_space
@@ -98,4 +98,5 @@ class Batch(VectorEnv):
                 truncated.cpu().numpy() | out_of_time, {})
 
     def _numpy(self, obs: torch.Tensor) -> np.ndarray:
-        return obs.cpu().numpy().astype(self.single_observation_space.dtype, copy=False)
+        # A copy: whoever normalises these in place must not change the state of the environment.
+        return obs.cpu().numpy().astype(self.single_observation_space.dtype)

@@ -49,17 +49,23 @@ class MLP(nn.Module):
         layers = [torch.stack(tensors) for tensors in zip(*drawn)] if stacked else drawn[0]
         self.weights = nn.ParameterList(layers[0::2])
         self.biases = nn.ParameterList(layers[1::2])
+        # The same parameters once more: looking them up in a ParameterList costs a tenth of a small forward pass.
+        self._layers = list(zip(self.weights, self.biases))
 
     def forward(self, x: Float[Tensor, "*M n d"]) -> Float[Tensor, "*M n out"]:
-        last = len(self.weights) - 1
-        for i, (weight, bias) in enumerate(zip(self.weights, self.biases)):
+        for i, (weight, bias) in enumerate(self._layers):
+            if i:
+                x = torch.relu(x)
             if self.students is None:
                 x = nn.functional.linear(x, weight, bias)
             else:
                 x = torch.baddbmm(bias.unsqueeze(1), x, weight.mT)
-            if i < last:
-                x = torch.relu(x)
         return x
+
+    @property
+    def like(self) -> Tensor:
+        """A parameter, for its dtype and device."""
+        return self._layers[0][0]
 
 
 def _draw(sizes: Sequence[int], generator: torch.Generator, dtype: torch.dtype) -> list[Tensor]:
@@ -72,14 +78,14 @@ def _draw(sizes: Sequence[int], generator: torch.Generator, dtype: torch.dtype) 
     return tensors
 
 
-def check_observation(obs: Tensor, obs_dim: int, students: int | None, dtype: torch.dtype, device: torch.device) -> None:
-    """Raise ValueError unless `obs` is what a network of this width, dtype and device takes."""
-    wanted = f"(n, {obs_dim})" if students is None else f"({students}, n, {obs_dim})"
-    ndim = 2 if students is None else 3
-    if obs.ndim != ndim or obs.shape[-1] != obs_dim or (students is not None and obs.shape[0] != students):
+def check_observation(obs: Tensor, obs_dim: int, students: int | None, like: Tensor) -> None:
+    """Raise ValueError unless `obs` is what a network of this width takes, with the dtype and device of `like`."""
+    if obs.ndim != (2 if students is None else 3) or obs.shape[-1] != obs_dim or students not in (None, obs.shape[0]):
+        wanted = f"(n, {obs_dim})" if students is None else f"({students}, n, {obs_dim})"
         raise ValueError(f"observations have shape {tuple(obs.shape)}, expected {wanted}.")
-    if obs.dtype != dtype:
-        raise ValueError(f"observations have dtype {obs.dtype}, expected {dtype} like the policy; "
-                         f"write obs.to({dtype}) or build the policy with dtype={obs.dtype}.")
-    if obs.device != device:
-        raise ValueError(f"observations are on {obs.device}, the policy is on {device}; move one: policy.to('{obs.device}').")
+    if obs.dtype != like.dtype:
+        raise ValueError(f"observations have dtype {obs.dtype}, expected {like.dtype} like the policy; "
+                         f"write obs.to({like.dtype}) or build the policy with dtype={obs.dtype}.")
+    if obs.device != like.device:
+        raise ValueError(f"observations are on {obs.device}, the policy is on {like.device}; "
+                         f"move one: policy.to('{obs.device}').")

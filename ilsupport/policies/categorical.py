@@ -25,8 +25,7 @@ class Categorical(nn.Module):
 
     def logits(self, obs: Float[Tensor, "*M n obs"]) -> Float[Tensor, "*M n actions"]:
         """Unnormalised log-probabilities."""
-        weight = self.net.weights[0]
-        check_observation(obs, self.obs_dim, self.students, weight.dtype, weight.device)
+        check_observation(obs, self.obs_dim, self.students, self.net.like)
         return self.net(obs)
 
     def act(self, obs: Float[Tensor, "*M n obs"], generator: torch.Generator | None = None) -> Int[Tensor, "*M n"]:

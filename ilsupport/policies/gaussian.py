@@ -16,22 +16,26 @@ LOG_STD_RANGE = (-5.0, 2.0)  # keeps the density finite on data that a mean coul
 class Gaussian(nn.Module):
     """`N(mu(s), std^2 I)` over `act_dim` actions; `std=None` learns a standard deviation for each state and dimension.
 
+    `limits = (low, high)` clips what `act` plays, as an actuator would; likelihood and loss know nothing of it.
     Page 1: with `std = 1` the negative log-likelihood is half the squared error plus `act_dim / 2 * log(2 pi)`.
-    Raises ValueError for a std that is not positive, and on observations of another shape, dtype or device.
+    Raises ValueError for a std that is not positive, limits out of order, and on observations of another shape, dtype or device.
     """
 
     def __init__(self, obs_dim: int, act_dim: int, *, generator: torch.Generator | Sequence[torch.Generator],
-                 std: float | None = 1.0, hidden: Sequence[int] = (64, 64), dtype: torch.dtype = torch.float32) -> None:
+                 std: float | None = 1.0, limits: tuple[float, float] | None = None, hidden: Sequence[int] = (64, 64),
+                 dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         if std is not None and not 0 < std < math.inf:
             raise ValueError(f"std is {std}, expected a positive number, or None to learn it.")
+        if limits is not None and not limits[0] < limits[1]:
+            raise ValueError(f"limits are {limits}, expected (low, high) with low < high.")
+        self.limits = limits or (-math.inf, math.inf)
         self.net = MLP((obs_dim, *hidden, act_dim if std is not None else 2 * act_dim), generator, dtype)
         self.obs_dim, self.act_dim, self.std, self.students = obs_dim, act_dim, std, self.net.students
 
     def parameters_at(self, obs: Float[Tensor, "*M n obs"]) -> tuple[Tensor, Tensor | float]:
         """Mean `(*M, n, act)` and log standard deviation (same shape, or a number) at each observation."""
-        weight = self.net.weights[0]
-        check_observation(obs, self.obs_dim, self.students, weight.dtype, weight.device)
+        check_observation(obs, self.obs_dim, self.students, self.net.like)
         if self.std is not None:
             return self.net(obs), math.log(self.std)
         mean, log_std = self.net(obs).chunk(2, -1)
@@ -40,10 +44,10 @@ class Gaussian(nn.Module):
     def act(self, obs: Float[Tensor, "*M n obs"], generator: torch.Generator | None = None) -> Float[Tensor, "*M n act"]:
         """The mean, or with a generator a sample."""
         mean, log_std = self.parameters_at(obs)
-        if generator is None:
-            return mean
-        noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
-        return mean + noise * (log_std.exp() if isinstance(log_std, Tensor) else self.std)
+        if generator is not None:
+            noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
+            mean = mean + noise * (log_std.exp() if isinstance(log_std, Tensor) else self.std)
+        return mean.clamp(*self.limits)
 
     def log_prob(self, obs: Float[Tensor, "*M n obs"], action: Float[Tensor, "*M n act"]) -> Float[Tensor, "*M n"]:
         """Log-density of each action, summed over its dimensions."""

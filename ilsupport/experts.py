@@ -1,0 +1,70 @@
+"""Experts: any callable from observations to actions will do; these are scripts of a few lines."""
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+
+from ilsupport.envs.tightrope import right_action
+
+
+def tightrope_expert(obs: Float[Tensor, "n 9"]) -> Int[Tensor, "n"]:
+    """Leans against the wind on the rope and climbs when off it: never wrong, so it pays 0 (pages 3 to 5)."""
+    return right_action(obs)
+
+
+def cartpole_expert(obs: Float[Tensor, "n 4"]) -> Int[Tensor, "n"]:
+    """Balances `CartPole-v1` for all 500 steps: push towards the side to which the pole is about to fall
+    (page 1).
+
+    Observation: position, velocity, angle, angular velocity. The two small terms bring the cart back to the
+    middle. Raises ValueError for observations of another shape.
+    """
+    _check_columns("CartPole-v1", obs, 4)
+    position, velocity, angle, spin = obs.unbind(-1)
+    return (angle + 0.25 * spin + 0.1 * position + 0.15 * velocity > 0).long()
+
+
+def pendulum_expert(obs: Float[Tensor, "n 3"]) -> Float[Tensor, "n 1"]:
+    """Swings `Pendulum-v1` up and holds it there: return about -150 from a random start (page 1).
+
+    Observation: cosine and sine of the angle from upright, angular velocity. Far from upright the torque adds
+    or removes energy until there is just enough to reach the top (Åström and Furuta, 2000); near it, a linear
+    spring and damper. The torque, within [-2, 2], is smooth near the top and jumps where the pendulum turns:
+    a clone sees both. Raises ValueError for observations of another shape.
+    """
+    _check_columns("Pendulum-v1", obs, 3)
+    cos, sin, spin = obs.unbind(-1)
+    energy, at_the_top = spin**2 / 6 + 5 * cos, 5  # rod of 1 kg and 1 m at g = 10 m/s^2, in joules
+    swing = 4 * (at_the_top - energy) * torch.where(spin < 0, -1.0, 1.0).to(obs)
+    hold = -10 * torch.atan2(sin, cos) - 2 * spin
+    return torch.where(cos > 0.9, hold, swing).clamp(-2, 2).unsqueeze(-1)
+
+
+def from_sb3(model) -> Callable[[Shaped[Tensor, "n *obs"]], Shaped[Tensor, "n *act"]]:
+    """A Stable-Baselines3 model or policy as an expert: `dagger(env, from_sb3(PPO.load("ppo.zip")), ...)`.
+
+    `model` is anything with `predict(observations, deterministic=True) -> (actions, state)`; it plays its
+    most likely action. Raises TypeError for anything else, ValueError for a policy with memory, which needs
+    more than the observation.
+    """
+    if not callable(getattr(model, "predict", None)):
+        raise TypeError(f"model is {type(model).__name__}, expected a Stable-Baselines3 model or policy, "
+                        "with predict(observations, deterministic=True). A function of observations is an "
+                        "expert as it is.")
+
+    def act(obs: Tensor) -> Tensor:
+        actions, state = model.predict(obs.cpu().numpy(), deterministic=True)
+        if state is not None:
+            raise ValueError(f"{type(model).__name__} keeps a memory between steps, expected a policy of "
+                             "the current observation alone: an expert is asked about single states, in "
+                             "any order.")
+        return torch.as_tensor(actions, device=obs.device)
+    return act
+
+
+def _check_columns(name: str, obs: Tensor, columns: int) -> None:
+    if obs.ndim != 2 or obs.shape[1] != columns:
+        raise ValueError(f"observations have shape {tuple(obs.shape)}, expected (n, {columns}) from {name}.")

@@ -1,0 +1,351 @@
+"""Exact twins: finite MDPs whose state distributions and costs come by dynamic programming, not by sampling.
+
+Pages 3, 4 and 5 hold every theorem against what this module computes. Steps are t = 0, ..., T-1. All is
+float64 and batched over leading dimensions (written `...`), so that a thousand MDPs are one call. Bad tables
+raise ValueError, wrong types TypeError.
+
+An expert is deterministic and given by its actions, integers (..., S). A policy is a table of probabilities,
+stationary (..., S, A) or one for each step (..., T, S, A), and then with as many dimensions as `transition`.
+Every MDP built here is labelled so that the expert's action is 0 in every state: see `expert_of`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ilsupport._checks import check_between, check_discount, check_distribution, check_float64
+from ilsupport._checks import check_horizon, check_probability, check_shape
+
+
+class _Tables(NamedTuple):
+    transition: Float[Tensor, "... S A S"]
+    initial: Float[Tensor, "... S"]
+    cost: Float[Tensor, "... S A"]
+
+
+class MDP(_Tables):
+    """Finite MDPs: P(s' | s, a) (..., S, A, S), p_0 (..., S) and costs in [0, 1] a step (..., S, A), float64.
+
+    Leading dimensions broadcast. ValueError when a row is no distribution, a cost lies outside [0, 1], an
+    entry is not finite or a shape does not fit; TypeError when a table is not float64.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, transition: Tensor, initial: Tensor, cost: Tensor) -> MDP:
+        check_shape("transition", transition, ("...", "S", "A", "S"))
+        S, A = transition.shape[-3:-1]
+        shapes = {"transition": (S, A, S), "initial": (S,), "cost": (S, A)}
+        tables = dict(zip(shapes, (transition, initial, cost), strict=True))
+        for name, table in tables.items():
+            check_float64(name, check_shape(name, table, ("...", *shapes[name])))
+        check_distribution("transition", transition)
+        check_distribution("initial", initial)
+        check_probability("cost", cost)
+        lead = torch.broadcast_shapes(*(tables[name].shape[: -len(shapes[name])] for name in shapes))
+        return super().__new__(cls, *(tables[name].expand(*lead, *shapes[name]) for name in shapes))
+
+
+def expert_of(mdp: MDP) -> Int[Tensor, "... S"]:
+    """Return the expert of any MDP built in this module: action 0 in every state."""
+    return torch.zeros_like(mdp.initial, dtype=torch.long)
+
+
+def one_hot(expert: Int[Tensor, "... S"], n_actions: int) -> Float[Tensor, "... S A"]:
+    """Return a deterministic policy as a table of probabilities. Raises for actions outside 0 .. A-1."""
+    if not isinstance(expert, Tensor) or expert.is_floating_point() or expert.dtype == torch.bool:
+        kind = getattr(expert, "dtype", type(expert).__name__)
+        raise TypeError(f"an expert is a tensor of action indices; got {kind}. Of a table take .argmax(-1).")
+    check_between("the expert's actions", expert, 0, n_actions - 1)
+    return torch.nn.functional.one_hot(expert.long(), n_actions).double()
+
+
+def disagreement_cost(expert: Int[Tensor, "... S"], n_actions: int) -> Float[Tensor, "... S A"]:
+    """Return C(s, a) = 1[a != expert(s)], the cost under which the expert pays nothing."""
+    return 1 - one_hot(expert, n_actions)
+
+
+def erring(
+    expert: Int[Tensor, "... S"], error: Float[Tensor, "... S"], n_actions: int
+) -> Float[Tensor, "... S A"]:
+    """Return the policy that errs in state s with chance error(s), evenly over the wrong actions."""
+    if n_actions < 2:
+        raise ValueError(f"n_actions must be at least 2, or no action is wrong; got {n_actions}.")
+    check_probability("error", check_float64("error", error))
+    right = one_hot(expert, n_actions)
+    return right * (1 - error[..., None]) + (1 - right) * error[..., None] / (n_actions - 1)
+
+
+
+def state_distributions(
+    transition: Float[Tensor, "... S A S"], policy: Tensor, initial: Float[Tensor, "... S"], T: int
+) -> Float[Tensor, "... T S"]:
+    """Return p_t(s) for t = 0 .. T-1 under a policy, stationary or one table a step."""
+    check_horizon(T)
+    policy = _stepwise(policy, transition, T)
+    kernels = _kernels(transition, policy)
+    p, steps = initial, []
+    for t in range(T):
+        steps.append(p)
+        p = (p[..., None, :] @ _at(kernels, t)).squeeze(-2)
+    return torch.stack(torch.broadcast_tensors(*steps), dim=-2)
+
+
+def expected_cost(mdp: MDP, policy: Tensor, T: int) -> Float[Tensor, "..."]:
+    """Return J = E[sum_t C(s_t, a_t)] over T steps, exactly; in [0, T]."""
+    p = state_distributions(mdp.transition, policy, mdp.initial, T)
+    per_state = (_stepwise(policy, mdp.transition, T) * mdp.cost[..., None, :, :]).sum(-1)
+    return (p * per_state).sum((-2, -1))
+
+
+def error_rates(mdp: MDP, expert: Int[Tensor, "... S"], learner: Tensor, T: int) -> Float[Tensor, "... T"]:
+    """Return eps_t, the learner's chance to disagree at step t in states drawn from the *expert's* p*_t."""
+    return _errors_along(mdp, one_hot(expert, mdp.cost.shape[-1]), expert, learner, T)
+
+
+def own_error_rates(
+    mdp: MDP, expert: Int[Tensor, "... S"], learner: Tensor, T: int
+) -> Float[Tensor, "... T"]:
+    """Return the learner's chance to disagree at step t in the states it visits *itself*; their sum is J."""
+    return _errors_along(mdp, learner, expert, learner, T)
+
+
+def values(mdp: MDP, policy: Tensor, T: int) -> tuple[Float[Tensor, "... T S A"], Float[Tensor, "... T+1 S"]]:
+    """Return Q_t(s, a) and V_t(s), the cost still to come from step t on; V_T = 0. By backward induction."""
+    check_horizon(T)
+    policy = _stepwise(policy, mdp.transition, T)
+    v = torch.zeros_like(mdp.initial)
+    qs, vs = [], [v]
+    for t in reversed(range(T)):
+        q = mdp.cost + (mdp.transition @ v[..., None, :, None]).squeeze(-1)
+        v = (_at(policy, t) * q).sum(-1)
+        qs.append(q)
+        vs.append(v)
+    qs, vs = torch.broadcast_tensors(*qs[::-1]), torch.broadcast_tensors(*vs[::-1])
+    return torch.stack(qs, dim=-3), torch.stack(vs, dim=-2)
+
+
+def recoverability(mdp: MDP, expert: Int[Tensor, "... S"], T: int) -> Float[Tensor, "..."]:
+    """Return u = max over s, a, t of Q*_t(s, a) - V*_t(s): what one wrong action costs if the expert goes on.
+
+    Q* and V* are the *expert's* own values under the MDP's cost. Under the disagreement cost u is 1 (page 5).
+    """
+    q, v = values(mdp, one_hot(expert, mdp.cost.shape[-1]), T)
+    return (q - v[..., :-1, :, None]).amax((-3, -2, -1))
+
+
+
+def occupancy(mdp: MDP, policy: Float[Tensor, "... S A"], gamma: float) -> Float[Tensor, "... S"]:
+    """Return d(s) = (1 - gamma) sum_t gamma^t p_t(s), a distribution, by a linear solve; 0 <= gamma < 1."""
+    check_discount(gamma)
+    kernel = (_stationary(policy, mdp.transition)[..., None, :] @ mdp.transition).squeeze(-2)
+    eye = torch.eye(kernel.shape[-1], dtype=kernel.dtype, device=kernel.device)
+    system = (eye - gamma * kernel).transpose(-1, -2)
+    return torch.linalg.solve(system, ((1 - gamma) * mdp.initial)[..., None]).squeeze(-1)
+
+
+def discounted_cost(mdp: MDP, policy: Float[Tensor, "... S A"], gamma: float) -> Float[Tensor, "..."]:
+    """Return J_gamma = E[sum_t gamma^t C(s_t, a_t)] over t = 0, 1, ...; in [0, 1 / (1 - gamma)]."""
+    visits = occupancy(mdp, policy, gamma) / (1 - gamma)
+    return (visits * (policy * mdp.cost).sum(-1)).sum(-1)
+
+
+def discounted_error(
+    mdp: MDP, expert: Int[Tensor, "... S"], learner: Float[Tensor, "... S A"], gamma: float
+) -> Float[Tensor, "..."]:
+    """Return eps_gamma, the learner's chance to disagree in the expert's discounted occupancy."""
+    n_actions = mdp.cost.shape[-1]
+    errors = (_stationary(learner, mdp.transition) * disagreement_cost(expert, n_actions)).sum(-1)
+    return (occupancy(mdp, one_hot(expert, n_actions), gamma) * errors).sum(-1)
+
+
+def simulate(mdp: MDP, policy: Tensor, T: int, n: int, generator: torch.Generator) -> Float[Tensor, "n"]:
+    """Return the costs of n sampled trajectories of one MDP (no leading dimensions), for intervals."""
+    check_horizon(T)
+    check_horizon(n, "number of trajectories n")
+    check_shape("transition of a simulated MDP", mdp.transition, ("S", "A", "S"))
+    policy, S = _stepwise(policy, mdp.transition, T), mdp.initial.shape[-1]
+    joint = policy[..., None] * mdp.transition  # of action and next state, (T or 1, S, A, S)
+    cdf = joint.flatten(-2).cumsum(-1).flatten(0, 1)
+    cdf = cdf / cdf[:, -1:]  # ends at exactly 1, so that a trailing entry of probability 0 is never drawn
+    rows = torch.arange(len(cdf), dtype=torch.float64, device=cdf.device)
+    ladder = (cdf + rows[:, None]).flatten()  # one sorted list: row r climbs from r to r + 1
+    price = mdp.cost[..., None].expand_as(joint).flatten()
+    successor = torch.arange(S, device=cdf.device).expand_as(joint).flatten()
+    draw = {"generator": generator, "dtype": torch.float64, "device": cdf.device}
+    state = torch.multinomial(mdp.initial, n, replacement=True, generator=generator)
+    total = torch.zeros(n, dtype=torch.float64, device=cdf.device)
+    for t in range(T):
+        row = state if len(policy) == 1 else state + t * S
+        u = torch.rand(n, **draw) * (1 - 1e-12)  # row + u stays below row + 1 after rounding
+        drawn = torch.searchsorted(ladder, row + u, right=True)
+        total += price[drawn]
+        state = successor[drawn]
+    return total
+
+
+def tightrope(rho: float | Float[Tensor, "..."] = 0.0, absorbing: bool = False) -> MDP:
+    """Return the two-state twin of the Tightrope environment, its wind marginalised out (page 3).
+
+    States: 0 on the rope, 1 off it. Actions: 0 right, 1 wrong. On the rope a wrong action falls; off it the
+    right one climbs back, and after a wrong one the environment puts the learner back with chance `rho`. A
+    wrong action costs 1; `absorbing`: nobody returns and each step off the rope costs 1. Batched over `rho`.
+    """
+    check_probability("rho", rho)
+    rho = torch.as_tensor(rho, dtype=torch.float64)
+    if absorbing and bool((rho > 0).any()):
+        raise ValueError("an absorbing fall has no recovery: leave rho at 0, or absorbing at False.")
+    climb = torch.full_like(rho, 0.0 if absorbing else 1.0)
+    return _two_states(climb, rho, [[0.0, 1.0], [1.0 if absorbing else 0.0, 1.0]])
+
+
+def tightrope_learner(eps: float | Float[Tensor, "..."]) -> Float[Tensor, "... 2 2"]:
+    """Return the clone on `tightrope`: errs with chance `eps` on the rope, never climbs. Batched."""
+    check_probability("eps", eps)
+    eps = torch.as_tensor(eps, dtype=torch.float64)
+    error = torch.stack([eps, torch.ones_like(eps)], -1)
+    return erring(torch.zeros_like(error, dtype=torch.long), error, 2)
+
+
+def tight_example() -> MDP:
+    """Return the MDP that makes the average-case bound an equality: states 0 start, 1 safe, 2 lost (page 3).
+
+    Only the first step can go wrong; lost is for ever and costs 1 a step. The learner that errs with chances
+    [T eps, 0, 1] has average error eps and costs T^2 eps: the mistake costs 1 and so does every later step.
+    """
+    return _deterministic([[1, 2], [1, 1], [2, 2]])
+
+
+def cliff(length: int) -> MDP:
+    """Return a walk along an edge of `length` cells, 0 .. length-1, the last one stays; wrong steps fall.
+
+    State `length` is the bottom: no way back, cost 1 a step. Lets the error differ from cell to cell.
+    """
+    check_horizon(length, "length")
+    return _deterministic([[min(s + 1, length - 1), length] for s in range(length)] + [[length, length]])
+
+
+def climb_family(climb: float | Float[Tensor, "..."]) -> MDP:
+    """Return the recoverability knob (page 5): 0 on, 1 off the rope; climbing works with chance `climb`.
+
+    The cost is a *task* cost, 1 a step off the rope whatever one does there; the mistake itself is free. Then
+    u = (1 - (1 - climb)^(T-1)) / climb for T >= 2: a trap, T - 1, at climb = 0; 1 at climb = 1. Batched.
+    """
+    check_probability("climb", climb)
+    climb = torch.as_tensor(climb, dtype=torch.float64)
+    return _two_states(climb, torch.zeros_like(climb), [[0.0, 0.0], [1.0, 1.0]])
+
+
+def reset_cliff(n_states: int, rare: float) -> MDP:
+    """Return the reset cliff of Rajaraman and others (2020): right draws from p_0 anew, wrong falls.
+
+    The last state is the bottom (cost 1 a step). p_0 gives `rare` to each of the states 1 .. S-2, the rest to
+    state 0. A clone knows nothing of states that N demonstrations missed, and rare = 1 / (N + 1) makes that
+    cost of order min(T, |S| T^2 / N).
+    """
+    check_horizon(n_states - 1, "n_states - 1")
+    check_probability("rare", rare)
+    check_probability("rare * (n_states - 2), the chance of any rare state,", rare * (n_states - 2))
+    S = n_states
+    p0 = torch.full((S,), float(rare), dtype=torch.float64)
+    p0[0], p0[-1] = 1 - rare * (S - 2), 0.0
+    bottom = torch.eye(S, dtype=torch.float64)[-1]
+    P = bottom.expand(S, 2, S).clone()
+    P[:-1, 0] = p0
+    return MDP(P, p0, _fall_cost(S))
+
+
+def random_mdps(n: int, S: int, A: int, generator: torch.Generator, kind: str = "dense") -> MDP:
+    """Return n random MDPs under the disagreement cost; the expert's action is 0. `kind` is one of
+
+    "dense"        any state may follow any other;
+    "absorbing"    the expert keeps to the first half of the states, a wrong action leaves it for ever, at
+                   1 a step;
+    "recoverable"  as absorbing, but there the expert's action returns.
+    """
+    check_horizon(n, "number of MDPs n")
+    if kind not in ("dense", "absorbing", "recoverable"):
+        raise ValueError(f"kind must be 'dense', 'absorbing' or 'recoverable'; got {kind!r}.")
+    if S < 2 or A < 2:
+        raise ValueError(f"a random MDP needs at least 2 states and 2 actions; got S = {S}, A = {A}.")
+    home = torch.arange(S) < (S + 1) // 2
+    home = home.to(generator.device)
+    allowed = torch.ones(S, A, S, dtype=torch.float64, device=generator.device)
+    if kind != "dense":
+        goes_home = torch.zeros(S, A, dtype=torch.bool, device=generator.device)
+        goes_home[:, 0] = home if kind == "absorbing" else True
+        allowed = (goes_home[..., None] == home).double()
+    draw = {"generator": generator, "dtype": torch.float64, "device": generator.device}
+    P = allowed * -torch.rand(n, S, A, S, **draw).clamp_min(1e-300).log()  # uniform on the simplex
+    p0 = allowed[0, 0] * -torch.rand(n, S, **draw).clamp_min(1e-300).log()
+    cost = disagreement_cost(torch.zeros(S, dtype=torch.long, device=generator.device), A)
+    if kind == "absorbing":
+        cost[~home] = 1.0
+    return MDP(P / P.sum(-1, keepdim=True), p0 / p0.sum(-1, keepdim=True), cost)
+
+
+
+def _stationary(policy: Tensor, transition: Tensor) -> Tensor:
+    """Return the policy, checked, if it is one table (..., S, A) for all steps."""
+    check_float64("policy", policy)
+    check_shape("policy", policy, ("...", *transition.shape[-3:-1]))
+    check_distribution("policy", policy)
+    if policy.ndim >= transition.ndim:
+        raise ValueError(f"a policy {tuple(policy.shape)} for transitions {tuple(transition.shape)} is not "
+                         "one table (..., S, A). For a batch of policies give the MDP a leading dimension.")
+    return policy
+
+
+def _stepwise(policy: Tensor, transition: Tensor, T: int) -> Tensor:
+    """Return the policy, checked, as (..., T or 1, S, A), with as many dimensions as the transitions."""
+    check_float64("policy", policy)
+    if policy.ndim < transition.ndim:
+        policy = _stationary(policy, transition)[..., None, :, :]
+        return policy[(None,) * (transition.ndim - policy.ndim)]
+    check_shape("policy", policy, ("...", *transition.shape[-3:-1]))
+    check_distribution("policy", policy)
+    if policy.ndim > transition.ndim or policy.shape[-3] != T:
+        raise ValueError(f"a policy {tuple(policy.shape)} for transitions {tuple(transition.shape)} must be "
+                         f"one table for each of T = {T} steps, (..., T, S, A). For a batch of stationary "
+                         "policies give the MDP a leading dimension.")
+    return policy
+
+
+def _kernels(transition: Tensor, stepwise: Tensor) -> Tensor:
+    """Return P_pi(s' | s) (..., T or 1, S, S), the sum over a of pi(a | s) P(s' | s, a)."""
+    return (stepwise[..., None, :] @ transition.unsqueeze(-4)).squeeze(-2)
+
+
+def _at(tables: Tensor, t: int) -> Tensor:
+    return tables[..., 0 if tables.shape[-3] == 1 else t, :, :]
+
+
+def _errors_along(mdp: MDP, walker: Tensor, expert: Tensor, learner: Tensor, T: int) -> Tensor:
+    p = state_distributions(mdp.transition, walker, mdp.initial, T)
+    wrong = disagreement_cost(expert, mdp.cost.shape[-1])
+    return (p * (_stepwise(learner, mdp.transition, T) * wrong[..., None, :, :]).sum(-1)).sum(-1)
+
+
+def _two_states(climb: Tensor, rho: Tensor, cost: list[list[float]]) -> MDP:
+    """Build on (0) and off (1): wrong on the rope falls; off it right returns by `climb`, wrong by `rho`."""
+    zero, one = torch.zeros_like(rho), torch.ones_like(rho)
+    P = torch.stack([one, zero, zero, one, climb, 1 - climb, rho, 1 - rho], -1).unflatten(-1, (2, 2, 2))
+    start = torch.tensor([1.0, 0.0], dtype=torch.float64, device=rho.device)
+    return MDP(P, start, torch.tensor(cost, dtype=torch.float64, device=rho.device))
+
+
+def _fall_cost(S: int) -> Tensor:
+    cost = torch.tensor([[0.0, 1.0]], dtype=torch.float64).repeat(S, 1)
+    cost[-1] = 1.0
+    return cost
+
+
+def _deterministic(successors: list[list[int]]) -> MDP:
+    """Build an MDP that starts in state 0, moves as the table says and loses for good in its last state."""
+    S = len(successors)
+    P = torch.nn.functional.one_hot(torch.tensor(successors), S).double()
+    return MDP(P, torch.eye(S, dtype=torch.float64)[0], _fall_cost(S))

@@ -1,0 +1,327 @@
+"""Other people's environments behind our interface: what ends, when, seen how, paid once."""
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
+from gymnasium.spaces import Box, Discrete
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ilsupport import Gymnasium, cartpole_expert, evaluate, generator, rollout
+
+MODES = list(AutoresetMode)
+
+
+class Count(gymnasium.Env):
+    """Shows [t, episode]; pays 1 a step in its first episode and 1000 later; ends after `length` steps."""
+
+    observation_space = Box(-1, 1000, (2,), np.float32)
+    action_space = Discrete(2)
+
+    def __init__(self, length, truncates=False):
+        self.length, self.truncates, self.episode = length, truncates, -1
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        if seed is not None:
+            self.episode = -1
+        self.t, self.episode = 0, self.episode + 1
+        return self._look(), {}
+
+    def step(self, action):
+        self.t += 1
+        over = self.t == self.length
+        reward = 1.0 if self.episode == 0 else 1000.0
+        return self._look(), reward, over and not self.truncates, over and self.truncates, {}
+
+    def _look(self):
+        return np.array([self.t, self.episode], np.float32)
+
+
+class Diary(gymnasium.Wrapper):
+    """Writes every episode down, so that a rollout can be held against what really happened."""
+
+    def __init__(self, env, book):
+        super().__init__(env)
+        self.pages = []
+        book.append(self.pages)
+
+    def reset(self, **keywords):
+        obs, info = self.env.reset(**keywords)
+        self.pages.append([(obs, None, None, None)])
+        return obs, info
+
+    def step(self, action):
+        obs, reward, terminated, truncated, info = self.env.step(action)
+        self.pages[-1].append((obs, action, reward, terminated))
+        return obs, reward, terminated, truncated, info
+
+
+def counters(lengths, mode, truncates=False):
+    return SyncVectorEnv([lambda k=k: Count(k, truncates) for k in lengths], autoreset_mode=mode)
+
+
+def push_right(obs):
+    return torch.ones(len(obs), dtype=torch.long, device=obs.device)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@given(lengths=st.lists(st.integers(1, 6), min_size=1, max_size=5), horizon=st.integers(1, 14),
+       truncates=st.booleans())
+def test_an_episode_ends_once_whatever_the_autoreset_mode(mode, lengths, horizon, truncates):
+    env = Gymnasium(counters(lengths, mode, truncates), horizon=horizon)
+    data = rollout(env, push_right, len(lengths), generator=generator(0))
+    played = [min(k, horizon) for k in lengths]
+    assert data.lengths().tolist() == played
+    assert data.returns().tolist() == played
+    assert data.final_observations.tolist() == [[k, 0] for k in played]
+    assert data.terminated.tolist() == [k <= horizon and not truncates for k in lengths]
+    assert data.observations[data.mask][:, 1].max() == 0  # no step of a second episode counts as real
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_after_the_end_a_copy_pays_nothing_and_does_not_end_again(mode, device):
+    env = Gymnasium(counters([2, 7], mode), horizon=20, device=device)
+    env.reset(2, generator(0, device))
+    steps = [env.step(torch.zeros(2, dtype=torch.long, device=device)) for _ in range(12)]
+    rewards = torch.stack([reward for _, reward, _, _ in steps])
+    ends = torch.stack([terminated for _, _, terminated, _ in steps])
+    assert rewards.sum(0).tolist() == [2, 7] and ends.sum(0).tolist() == [1, 1]
+    assert steps[1][0][0].tolist() == [2, 0]  # the last observation of the episode, not the first of the next
+    assert rewards.device.type == device.type
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_time_limit_is_a_truncation(mode):
+    env = Gymnasium(counters([3], mode, truncates=True), horizon=9)
+    env.reset(1, generator(0))
+    ends = [env.step(torch.zeros(1, dtype=torch.long))[2:] for _ in range(3)]
+    assert [(bool(terminated), bool(truncated)) for terminated, truncated in ends] == [(0, 0), (0, 0), (0, 1)]
+
+
+@pytest.mark.parametrize("name, policy", [
+    ("CartPole-v1", push_right),
+    ("Pendulum-v1", lambda obs: obs[:, :1].clamp(-2, 2)),
+])
+def test_a_rollout_is_what_the_environments_did(name, policy):
+    book = []
+    env = Gymnasium(lambda: Diary(gymnasium.make(name), book), horizon=40)
+    for n in (3, 5):  # a second reset with another n makes new copies
+        book.clear()
+        data = rollout(env, policy, n, generator=generator(1))
+        assert len(data) == n == len(book)
+        for i, pages in enumerate(book):
+            steps = min(len(pages[0]) - 1, 40)
+            obs, actions, rewards, terminated = zip(*pages[0][:steps + 1])
+            assert data.lengths()[i] == steps
+            assert np.array_equal(data.observations[i, :steps], np.stack(obs[:-1]))
+            assert np.array_equal(data.final_observations[i], obs[-1])
+            assert np.array_equal(data.actions[i, :steps], np.stack(actions[1:]))
+            np.testing.assert_allclose(data.rewards[i, :steps], rewards[1:], rtol=1e-6)
+            assert data.terminated[i] == terminated[-1]
+
+
+def test_gymnasiums_own_vector_cartpole_is_used_and_agrees_with_the_single_one():
+    env = Gymnasium("CartPole-v1")
+    data = rollout(env, push_right, 20, generator=generator(0))
+    assert isinstance(env._vector, CartPoleVectorEnv)
+    assert data.terminated.all() and (data.final_observations[:, 2].abs() > 0.2).all()  # 12 degrees are 0.209
+    single = gymnasium.make("CartPole-v1").unwrapped
+    for i, steps in enumerate(data.lengths().tolist()):
+        single.reset()
+        single.state = data.observations[i, 0].double().numpy()
+        for t in range(steps):
+            obs, reward, terminated, _, _ = single.step(1)
+            seen = data.observations[i, t + 1] if t + 1 < steps else data.final_observations[i]
+            np.testing.assert_allclose(seen, obs, atol=1e-5)
+            assert data.rewards[i, t] == reward == 1
+        assert terminated
+
+
+@pytest.mark.parametrize("options", [{}, {"vectorization_mode": "sync"}])
+def test_the_generator_decides_the_episodes(options):
+    env = Gymnasium("CartPole-v1", **options)
+    one, same, other = (rollout(env, push_right, 4, generator=generator(seed)) for seed in (7, 7, 8))
+    assert torch.equal(one.observations, same.observations) and torch.equal(one.rewards, same.rewards)
+    assert not torch.equal(one.observations[:, 0], other.observations[:, 0])
+    g = generator(7)
+    first, second = env.reset(4, g), env.reset(4, g)
+    assert torch.equal(first, one.observations[:, 0]) and not torch.equal(first, second)
+    assert len(first.unique(dim=0)) == 4
+    env.reset(9, g)
+    assert torch.equal(env.reset(4, generator(7)), first)  # whatever was played in between
+
+
+def test_global_random_numbers_are_left_alone():
+    torch.manual_seed(0)
+    np.random.seed(0)
+    expected = torch.rand(1), np.random.rand()
+    torch.manual_seed(0)
+    np.random.seed(0)
+    rollout(Gymnasium("CartPole-v1"), push_right, 3, generator=generator(0))
+    assert (torch.rand(1), np.random.rand()) == expected
+
+
+def test_horizon_is_the_time_limit_and_moves_it():
+    assert Gymnasium("CartPole-v1").horizon == 500
+    assert Gymnasium(lambda: gymnasium.make("Pendulum-v1")).horizon == 200
+    for horizon in (30, 600):
+        env = Gymnasium("CartPole-v1", horizon=horizon)
+        assert rollout(env, cartpole_expert, 3, generator=generator(0)).lengths().tolist() == [horizon] * 3
+        assert evaluate(env, cartpole_expert, 3, generator=generator(0)).mean == horizon
+
+
+@pytest.mark.parametrize("horizon, error", [(0, ValueError), (-3, ValueError), (2.5, TypeError)])
+def test_bad_horizons(horizon, error):
+    with pytest.raises(error, match="horizon"):
+        Gymnasium("CartPole-v1", horizon=horizon)
+
+
+def test_no_time_limit_at_all():
+    with pytest.raises(ValueError, match="no time limit.*horizon=200"):
+        Gymnasium(lambda: Count(3))
+
+
+def test_observations_arrive_in_the_dtype_asked_for(device, dtype):
+    env = Gymnasium("CartPole-v1", device=device, dtype=dtype)
+    data = rollout(env, cartpole_expert, 2, generator=generator(0, device), horizon=5)
+    assert data.observations.dtype == data.rewards.dtype == dtype
+    assert data.observations.device.type == device.type
+
+
+def test_discrete_observations_are_whole_numbers():
+    env = Gymnasium("FrozenLake-v1")
+    obs = env.reset(3, generator(0))
+    assert obs.dtype == torch.int64 and obs.tolist() == [0, 0, 0]
+    assert env.step(torch.tensor([1, 2, 1]))[0].dtype == torch.int64
+
+
+def test_memory_that_the_vector_environment_reuses_is_copied():
+    def pendulums(copy):
+        return Gymnasium(SyncVectorEnv([lambda: gymnasium.make("Pendulum-v1")] * 2, copy=copy), horizon=6)
+
+    policy = lambda obs: obs[:, :1]  # noqa: E731
+    kept, reused = (rollout(pendulums(copy), policy, 2, generator=generator(0)) for copy in (True, False))
+    assert torch.equal(kept.observations, reused.observations)
+
+
+class SameStep(VectorEnv):
+    """A vector environment of its own making: every copy ends at every second step."""
+
+    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
+    single_observation_space, single_action_space = Count.observation_space, Count.action_space
+    num_envs = 2
+
+    def __init__(self, final=True):
+        self.final = final
+
+    def reset(self, *, seed=None, options=None):
+        self.t = 0
+        return np.zeros((2, 2), np.float32), {}
+
+    def step(self, actions):
+        self.t += 1
+        over = np.full(2, self.t == 2)
+        obs = np.full((2, 2), 0 if over[0] else self.t, np.float32)
+        info = {"final_obs": np.full((2, 2), 2, np.float32)} if over[0] and self.final else {}
+        return obs, np.ones(2), over, np.zeros(2, bool), info
+
+
+def test_final_observations_may_come_as_one_array():
+    data = rollout(Gymnasium(SameStep(), horizon=5), push_right, 2, generator=generator(0))
+    assert data.lengths().tolist() == [2, 2] and data.final_observations.tolist() == [[2, 2], [2, 2]]
+
+
+def test_final_observations_that_do_not_come():
+    with pytest.raises(ValueError, match="final_obs.*NEXT_STEP"):
+        rollout(Gymnasium(SameStep(final=False), horizon=5), push_right, 2, generator=generator(0))
+
+
+def test_a_vector_environment_that_does_not_say_how_it_restarts():
+    vector = SameStep()
+    vector.metadata = {}
+    with pytest.raises(ValueError, match="autoreset_mode"):
+        Gymnasium(vector, horizon=5).reset(2, generator(0))
+
+
+def test_a_ready_vector_environment_has_the_copies_it_has():
+    env = Gymnasium(gymnasium.make_vec("CartPole-v1", num_envs=3))
+    assert env.horizon == 500 and len(rollout(env, push_right, 3, generator=generator(0))) == 3
+    with pytest.raises(ValueError, match="4 episodes.*3 copies"):
+        env.reset(4, generator(0))
+
+
+class Odd(gymnasium.Env):
+    def __init__(self, observation_space=Discrete(2), action_space=Discrete(2)):
+        self.observation_space, self.action_space = observation_space, action_space
+
+
+@pytest.mark.parametrize("spaces, message", [
+    ({"observation_space": gymnasium.spaces.Dict(a=Discrete(2))}, "observation space.*FlattenObservation"),
+    ({"observation_space": gymnasium.spaces.Tuple([Discrete(2)])}, "observation space.*Tuple"),
+    ({"action_space": gymnasium.spaces.MultiDiscrete([2, 2])}, "action space.*expected Box or Discrete"),
+])
+def test_other_spaces_are_refused(spaces, message):
+    with pytest.raises(TypeError, match=message):
+        Gymnasium(Odd, horizon=5, **spaces)
+
+
+@pytest.mark.parametrize("source", [Count(3), 7, lambda: 7])
+def test_things_that_are_no_source_of_copies(source):
+    with pytest.raises(TypeError, match="expected"):
+        Gymnasium(source, horizon=5)
+
+
+@pytest.mark.parametrize("action, message", [
+    (torch.zeros(2, dtype=torch.long), r"shape \(2,\).*expected whole numbers \(3,\)"),
+    (torch.zeros(3), "float32.*expected whole numbers"),
+    (torch.tensor([0, 1, 2]), "action 2 lies outside"),
+])
+def test_bad_discrete_actions(action, message):
+    env = Gymnasium("CartPole-v1")
+    env.reset(3, generator(0))
+    with pytest.raises(ValueError, match=message):
+        env.step(action)
+
+
+@pytest.mark.parametrize("action", [torch.zeros(3), torch.zeros(3, 2), torch.zeros(3, 1, dtype=torch.long)])
+def test_bad_continuous_actions(action):
+    env = Gymnasium("Pendulum-v1")
+    env.reset(3, generator(0))
+    with pytest.raises(ValueError, match=r"expected floats \(3, 1\)"):
+        env.step(action)
+
+
+def test_actions_outside_a_box_are_found_by_the_rollout():
+    with pytest.raises(ValueError, match="outside the action space"):
+        rollout(Gymnasium("Pendulum-v1"), lambda obs: 3 + obs[:, :1].abs(), 2, generator=generator(0))
+
+
+def test_not_a_number_from_the_environment():
+    class Broken(Count):
+        def step(self, action):
+            return np.array([np.nan, 0], np.float32), *super().step(action)[1:]
+
+    with pytest.raises(ValueError, match="NaN"):
+        rollout(Gymnasium(lambda: Broken(5), horizon=5), push_right, 2, generator=generator(0))
+
+
+def test_step_before_reset_and_no_episodes():
+    env = Gymnasium("CartPole-v1")
+    with pytest.raises(RuntimeError, match="reset"):
+        env.step(torch.zeros(1, dtype=torch.long))
+    with pytest.raises(ValueError, match="at least 1"):
+        env.reset(0, generator(0))
+
+
+def test_errors_of_the_environment_itself_come_through():
+    class Angry(Count):
+        def step(self, action):
+            raise ZeroDivisionError("mine")
+
+    env = Gymnasium(lambda: Angry(5), horizon=5)
+    env.reset(1, generator(0))
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        env.step(torch.zeros(1, dtype=torch.long))
