@@ -1,0 +1,238 @@
+"""Sets the book up, builds it, tests it and opens it: `python tasks.py help` lists the commands.
+
+Needs Python 3.11 or later, nothing else: what the book needs goes into `.venv`. Every command is safe to run
+again and does only what changed. `make book` and its like are the same commands for those who have make.
+"""
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+BUILD = ROOT / "_build"
+SITE = BUILD / "html"
+BUILT_FROM = BUILD / "built-from.json"  # which pages and which package the site was last built from
+INSTALLED = "ilsupport-installed.json"  # in the environment: what it was installed from, and which extras
+CONDA_ENVIRONMENT = "imitation-learning"  # the name in environment.yml
+START_PAGE = "/lab/tree/notebooks/index.md"
+
+
+def say(text: str) -> None:
+    print(f"==> {text}", flush=True)
+
+
+def stop(text: str) -> None:
+    sys.exit(f"tasks.py: {text}")
+
+
+def run(*command: str | Path, **variables: str) -> int:
+    """Run a command in the repository's root, with more environment variables, and return its exit status."""
+    print("$", *command, flush=True)
+    return subprocess.run([str(part) for part in command], cwd=ROOT, env=os.environ | variables).returncode
+
+
+def digest(*paths: Path) -> str:
+    """A key that changes when any of these files, or any file in these folders, changes."""
+    skip = {"_build", "__pycache__", ".ipynb_checkpoints"}
+    key = hashlib.sha256()
+    for path in paths:
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file() and not skip & set(file.relative_to(ROOT).parts):
+                key.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes() + b"\0")
+    return key.hexdigest()
+
+
+def read_json(path: Path) -> dict:
+    """What the file holds; nothing if it is missing or was written by half."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+# --- the environment ---
+
+
+def interpreter() -> Path:
+    """The Python to use: that of environment.yml's conda environment if it is active, else of `.venv`."""
+    active = Path(sys.prefix)
+    if active == VENV or ((active / "conda-meta").is_dir() and active.name == CONDA_ENVIRONMENT):
+        return Path(sys.executable)
+    python = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    # After an upgrade of its Python, or an interrupted start, an environment does not run pip: make it anew.
+    check = [python, "-m", "pip", "--version"]
+    if not python.exists() or subprocess.run(check, capture_output=True).returncode:
+        say(f"Making a virtual environment in {VENV.name}")
+        if run(sys.executable, "-m", "venv", "--clear", VENV):
+            stop("Python could not make an environment. On Debian and Ubuntu: apt install python3-venv")
+    return python
+
+
+def prefix(python: Path) -> Path:
+    """The folder of the environment that this interpreter belongs to."""
+    return VENV if python.is_relative_to(VENV) else Path(sys.prefix)
+
+
+def install(extra: str) -> Path:
+    """Install the package with one of its extras, unless it is there already; return the Python to use."""
+    python = interpreter()
+    stamp = prefix(python) / INSTALLED
+    key = digest(ROOT / "pyproject.toml", ROOT / "constraints.txt") + str(ROOT)
+    there = read_json(stamp)
+    extras = set(there["extras"]) if there.get("key") == key else set()
+    if extra not in extras:
+        extras |= {extra}
+        say("Installing what the book needs (the first time this takes some minutes)")
+        if run(python, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off",
+               "-c", "constraints.txt", "-e", f".[{','.join(sorted(extras))}]"):
+            stop("the installation failed; pip says above why. Run the same command again to go on.")
+        stamp.write_text(json.dumps({"key": key, "extras": sorted(extras)}))
+    return python
+
+
+# --- the book ---
+
+
+def build(python: Path) -> None:
+    """Execute the pages that changed and build the site, with every warning an error; exits when that fails.
+
+    Jupyter Book's cache of executed pages knows only their text, so it is dropped here when the package or a
+    pin behind them changes.
+    """
+    package = digest(ROOT / "ilsupport", ROOT / "constraints.txt")
+    pages = digest(ROOT / "notebooks", ROOT / "book.yml")
+    before = read_json(BUILT_FROM)
+    if before == {"package": package, "pages": pages} and (SITE / "index.html").exists():
+        say("The book is up to date: nothing to execute, nothing to build")
+        return
+    if before.get("package") != package:
+        shutil.rmtree(BUILD / ".jupyter_cache", ignore_errors=True)
+    shutil.rmtree(SITE, ignore_errors=True)  # no page of an earlier table of contents stays behind
+    BUILD.mkdir(exist_ok=True)
+    BUILT_FROM.write_text(json.dumps({"package": package}))
+    say("Executing the pages that changed and building the site")
+    # --all reads every page again (executed ones come from the cache), or a warning would be seen only once.
+    if run(python, "-c", "from jupyter_book.cli.main import main; main()", "build", "notebooks", "--all",
+           "--config", "book.yml", "--path-output", ".", "-W", "-n", "--keep-going",
+           JUPYTER_PREFER_ENV_PATH="1", PYDEVD_DISABLE_FILE_VALIDATION="1"):
+        stop("the book did not build: an error above says where, or a warning, which counts as one.")
+    BUILT_FROM.write_text(json.dumps({"package": package, "pages": pages}))
+
+
+def page_times() -> dict[str, float]:
+    """Seconds that each page last took to execute, from the cache of executed pages."""
+    database = BUILD / ".jupyter_cache" / "global.db"
+    if not database.exists():
+        return {}
+    with closing(sqlite3.connect(database)) as connection:
+        rows = connection.execute("select uri, data from nbcache order by pk").fetchall()
+    return {Path(uri).stem: json.loads(data)["execution_seconds"] for uri, data in rows}
+
+
+# --- the commands; the first line of each is what `help` says of it ---
+
+
+def book(_: list[str]) -> None:
+    """execute every page that changed and build the site"""
+    build(install("book"))
+    times = page_times()
+    for page, seconds in sorted(times.items()):
+        print(f"    {seconds:6.1f} s  {page}")
+    print(f"    {sum(times.values()):6.1f} s  to execute the whole book")
+    say(f"The book is in {SITE.relative_to(ROOT)}. To read it, open this address in a browser:")
+    print(f"    {(SITE / 'index.html').as_uri()}")
+
+
+def test(arguments: list[str]) -> None:
+    """run the tests: the package, the book built without a warning, the built pages in a browser"""
+    sys.exit(run(install("test"), "-m", "pytest", *arguments))
+
+
+def test_all(arguments: list[str]) -> None:
+    """run the tests, the slow ones too"""
+    test(["-m", "", *arguments])
+
+
+def lab(arguments: list[str]) -> None:
+    """open the pages as notebooks in JupyterLab"""
+    python = install("lab")
+    settings = prefix(python) / "etc" / "jupyter" / "labconfig" / "default_setting_overrides.json"
+    if run(python, "-m", "jupytext_config", "--settings-file", settings,
+           "set-default-viewer", "markdown", "myst"):
+        stop("JupyterLab could not be told to open pages as notebooks")
+    say("Opening JupyterLab; Ctrl-C here closes it")
+    sys.exit(run(python, "-m", "jupyterlab", "--ServerApp.root_dir=.", f"--LabApp.default_url={START_PAGE}",
+                 *arguments, JUPYTER_PREFER_ENV_PATH="1"))
+
+
+def shots(arguments: list[str]) -> None:
+    """take pictures of the built pages, or of those named, in light and in dark"""
+    python = install("test")
+    build(python)
+    sys.exit(run(python, "tests/browser/shots.py", *arguments))
+
+
+def bench(arguments: list[str]) -> None:
+    """measure the package side by side with what one would use instead"""
+    sys.exit(run(install("book"), "benchmarks/bench.py", *arguments))
+
+
+def notebooks(_: list[str]) -> None:
+    """write the pages as .ipynb for Colab, each with a first cell that installs the package"""
+    python = install("lab")
+    target = BUILD / "notebooks"
+    address = re.search(r"^\s*url:\s*(\S+)", (ROOT / "book.yml").read_text(encoding="utf-8"), re.MULTILINE)[1]
+    setup = {"cell_type": "code", "id": "install", "metadata": {}, "outputs": [], "execution_count": None,
+             "source": f"%pip install --quiet git+{address}"}
+    for page in sorted((ROOT / "notebooks").glob("*.md")):
+        file = target / f"{page.stem}.ipynb"
+        if run(python, "-m", "jupytext", "--quiet", "--to", "ipynb", "--output", file, page):
+            stop(f"{page.name} could not be converted")
+        notebook = json.loads(file.read_text(encoding="utf-8"))
+        notebook["cells"].insert(0, setup)
+        file.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    say(f"The notebooks are in {target.relative_to(ROOT)}, to be published as the branch named colab")
+
+
+def clean(_: list[str]) -> None:
+    """remove what was built (the environment in .venv stays)"""
+    shutil.rmtree(BUILD, ignore_errors=True)
+
+
+COMMANDS = {"book": book, "test": test, "test-all": test_all, "lab": lab, "shots": shots, "bench": bench,
+            "notebooks": notebooks, "clean": clean}
+
+
+def main() -> None:
+    if sys.version_info < (3, 11):
+        stop(f"this is Python {sys.version.split()[0]}, and the book needs 3.11 or later. "
+             "Name one: python3.12 tasks.py book, or make book PYTHON=python3.12")
+    width = max(map(len, COMMANDS)) + 2
+    listing = "\n".join(f"  {name:{width}}{command.__doc__}" for name, command in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        usage="python tasks.py COMMAND [ARGUMENT ...]", epilog=f"commands (also as make COMMAND):\n{listing}",
+        formatter_class=argparse.RawDescriptionHelpFormatter, add_help=False)
+    parser.add_argument("command", choices=[*COMMANDS, "help"], nargs="?", default="help",
+                        help=argparse.SUPPRESS)
+    options, rest = parser.parse_known_args()
+    if options.command == "help":
+        parser.print_help()
+        return
+    try:
+        COMMANDS[options.command](rest)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+from built import site  # noqa: F401  (a fixture)

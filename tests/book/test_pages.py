@@ -1,0 +1,88 @@
+"""The sources of the pages keep the book's rules, and the book builds from them without a warning."""
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+from built import NOTEBOOKS, toc
+
+import tasks
+
+HEADER = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
+CELL = re.compile(r"^```\{code-cell\}.*?^```$", re.DOTALL | re.MULTILINE)
+REGISTRY = {"anaconda", "conda", "npmjs", "pypi", "registry"}
+
+
+def text(page: str) -> str:
+    return (NOTEBOOKS / f"{page}.md").read_text(encoding="utf-8")
+
+
+def test_book_builds_without_a_warning(site):
+    assert [page for page in toc() if not (site / f"{page}.html").exists()] == []
+
+
+def test_every_page_that_has_code_was_executed(site):
+    with_code = {page for page in toc() if "{code-cell}" in text(page)}
+    assert with_code <= set(tasks.page_times())
+
+
+def test_table_of_contents_names_every_page_and_no_other():
+    files = {str(path.relative_to(NOTEBOOKS).with_suffix("")) for path in NOTEBOOKS.rglob("*.md")
+             if not {"_build", ".ipynb_checkpoints"} & set(path.parts)}
+    assert sorted(toc()) == sorted(files)
+
+
+@pytest.mark.parametrize("page", toc())
+def test_page_opens_as_a_notebook(page):
+    header = yaml.safe_load(HEADER.match(text(page))[1])
+    assert header["jupytext"]["text_representation"]["format_name"] == "myst"
+    assert header["kernelspec"]["name"] == "python3"
+
+
+@pytest.mark.parametrize("page", toc())
+def test_page_has_a_title_and_says_what_it_presumes_and_how_long_it_takes(page):
+    prose = CELL.sub("", HEADER.sub("", text(page)))
+    assert re.match(r"\s*# \S", prose), "the page starts with its title"
+    assert len(re.findall(r"^# ", prose, re.MULTILINE)) == 1, "one title a page"
+    if page != "references":
+        top = "\n".join(prose.strip().splitlines()[:20]).lower()
+        assert "presumes" in top
+        assert re.search(r"\btakes\b.*\b(minutes?|hours?)\b", top, re.DOTALL)
+
+
+@pytest.mark.parametrize("page", toc())
+def test_page_is_written_in_what_every_front_end_reads(page):
+    prose = CELL.sub("", text(page))
+    macros = r"\\(?:re)?newcommand|\\providecommand|\\def\s*\\|\\DeclareMathOperator|\\newenvironment"
+    assert re.findall(macros, prose) == [], "LaTeX macros of one's own break in one front end or another"
+    assert re.findall(r"\{(?:glue|doc)\b[^}]*\}", prose) == []
+
+
+@pytest.mark.parametrize("page", toc())
+def test_page_links_to_no_package_registry(page):
+    hosts = [urlsplit(link).hostname or "" for link in re.findall(r"https?://[^\s)>\"'`]+", text(page))]
+    assert [host for host in hosts if REGISTRY & set(host.split("."))] == []
+
+
+def config() -> dict:
+    return yaml.safe_load((tasks.ROOT / "book.yml").read_text(encoding="utf-8"))
+
+
+def test_repository_address_stands_in_one_place():
+    address = config()["repository"]["url"].removeprefix("https://")
+    files = [path for path in tasks.ROOT.iterdir() if path.is_file()]
+    files += [path for path in NOTEBOOKS.rglob("*") if path.is_file() and "_build" not in path.parts]
+    assert [path.name for path in files if address.encode() in path.read_bytes()] == ["book.yml"]
+
+
+@pytest.mark.parametrize(("service", "file"), [
+    ("binderhub_url", "notebooks/05-dagger.md"),
+    ("jupyterhub_url", "notebooks/05-dagger.md"),
+    ("colab_url", "/blob/colab/05-dagger.ipynb"),  # Colab opens no MyST
+])
+def test_launch_buttons_open_the_page_they_stand_on(site, service, file):
+    links = re.findall(r'href="([^"]+)"', (site / "05-dagger.html").read_text(encoding="utf-8"))
+    link = next(link for link in links if link.startswith(config()["launch_buttons"][service]))
+    assert file in link
