@@ -121,6 +121,7 @@ def build(python: Path) -> None:
     BUILD.mkdir(exist_ok=True)
     BUILT_FROM.write_text(json.dumps({"package": package}))
     say("Executing the pages that changed and building the site")
+    # One thread a page: the networks are small, and on a busy machine a second thread waits longer than it works.
     # --all reads every page again (executed ones come from the cache), or a warning would be seen only once.
     if run(python, "-c", "from jupyter_book.cli.main import main; main()", "build", "notebooks", "--all",
            "--config", "book.yml", "--path-output", ".", "-W", "-n", "--keep-going",
@@ -202,6 +203,11 @@ def notebooks(_: list[str]) -> None:
         notebook["cells"].insert(0, setup)
         file.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     say(f"The notebooks are in {target.relative_to(ROOT)}, to be published as the branch named colab")
+
+
+def bench(arguments: list[str]) -> None:
+    """measure our speed beside the libraries one would use instead; results in benchmarks/results"""
+    sys.exit(run(install("test"), "benchmarks/bench.py", *arguments))
 
 
 def clean(_: list[str]) -> None:

@@ -5,6 +5,7 @@ Ross, Gordon and Bagnell (2011), algorithm 3.1.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -88,7 +89,9 @@ def dagger(env: Env, expert: Policy | Act, new_policy: Callable[[torch.Generator
         policy = new_policy(generator)
         students = policy.students or 1
         act = mixture(expert, learner or actor(policy), beta(i), generator)
-        batch = rollout(env, act, n * students, generator=generator, horizon=horizon).label(expert)
+        batch = rollout(env, act, n * students, generator=generator, horizon=horizon)
+        # An expert that drove has said what it would do: people are slow, so nobody is asked twice.
+        batch = replace(batch, labels=batch.actions) if beta(i) == 1 else batch.label(expert)
         parts = [batch[k * n:(k + 1) * n] for k in range(students)]
         data = [Trajectories.cat([old, new]) for old, new in zip(data, parts)] if data else parts
         mine = data[0] if policy.students is None else data

@@ -40,6 +40,16 @@ def test_labels_are_the_experts_on_the_learners_states_and_aggregate():
     assert torch.equal(rounds[-1].data.observations[:20], rounds[0].data.observations)
 
 
+def test_nobody_is_asked_twice():
+    asked = []
+
+    def expert(obs):
+        asked.append(len(obs))
+        return tightrope_expert(obs)
+    list(dagger(Tightrope(horizon=10), expert, student, rounds=2, n=4, generator=generator(0), train=quick))
+    assert sum(asked) == 2 * 10 * 4
+
+
 def test_a_stack_goes_round_student_by_student():
     *_, last = run(new_policy=lambda g: Categorical(9, 3, generator=spawn(g, 3)))
     assert len(last.data) == 3 and last.labels == 6000

@@ -6,4 +6,4 @@ from ilsupport.envs.tightrope import Tightrope, simulate, simulate_by_steps
 
 register()
 
-__all__ = ["Env", "Tightrope", "simulate", "simulate_by_steps"]
+__all__ = ["Env", "Gymnasium", "Tightrope", "simulate", "simulate_by_steps"]

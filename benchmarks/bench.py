@@ -1,0 +1,264 @@
+"""Side by side with what one would use instead: every bar of the book's speed, measured in one run.
+
+    make bench                          all rows
+    python benchmarks/bench.py bc32     only the rows named
+
+Each peer lives in an environment of its own under `_build/bench` (made on the first run, pinned in `peers/*.txt`) and in a
+worker process of its own. Contenders of a row are asked in turn, A B A B ..., and compared by the ratio of their medians. Writes
+`results/<machine>.json`, `.md` and `.svg`. A row that misses its bar says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+HERE = Path(__file__).resolve().parent
+SCRATCH = HERE.parent / "_build" / "bench"
+
+
+class Against(NamedTuple):
+    """`task` of `worker`, and the factor by which ours must beat it."""
+
+    name: str
+    worker: str
+    task: str
+    bar: float
+
+
+class Row(NamedTuple):
+    title: str
+    unit: str  # "s" or "ms": less is better; "steps/s": more is
+    ours: str
+    against: list[Against]
+    repeats: int = 5
+
+
+ROWS = {
+    "bc32": Row(
+        "BC, CartPole data, batch 32, 2×32 net",
+        "s an epoch",
+        "bc32",
+        [Against("imitation", "imitation", "bc32", 4.5), Against("bare loop", "ours", "bc32 bare", 0)],
+    ),
+    "bc256": Row(
+        "BC, CartPole data, batch 256, 2×64 net",
+        "s an epoch",
+        "bc256",
+        [Against("imitation", "imitation", "bc256", 6), Against("bare loop", "ours", "bc256 bare", 0)],
+    ),
+    "loco256": Row(
+        "BC, 17→6, 2×256 net, batch 256",
+        "s an epoch",
+        "loco256",
+        [
+            Against("d3rlpy", "d3rlpy", "loco256", 2),
+            Against("torchrl", "torchrl", "loco256", 1.3),
+            Against("bare loop", "ours", "loco256 bare", 0.95),
+        ],
+    ),
+    "loco4096": Row(
+        "BC, 17→6, 2×256 net, batch 4,096",
+        "s an epoch",
+        "loco4096",
+        [
+            Against("d3rlpy", "d3rlpy", "loco4096", 2),
+            Against("torchrl", "torchrl", "loco4096", 1.0),
+            Against("bare loop", "ours", "loco4096 bare", 0.95),
+        ],
+    ),
+    "bf16-256": Row(
+        "the same in bfloat16, batch 256", "s an epoch", "loco256 bf16", [Against("our float32", "ours", "loco256", 1.8)]
+    ),
+    "bf16-4096": Row(
+        "the same in bfloat16, batch 4,096", "s an epoch", "loco4096 bf16", [Against("our float32", "ours", "loco4096", 3)]
+    ),
+    "bf16-loss": Row(
+        "held-out squared error in bfloat16",
+        "error",
+        "held-out bf16",
+        [Against("float32", "ours", "held-out float32", 0.95)],
+        1,
+    ),
+    "stack": Row(
+        "16 students stacked, batch 32, per student", "s an epoch", "stack32", [Against("imitation", "imitation", "bc32", 25)]
+    ),
+    "dagger": Row(
+        "DAgger, 5 rounds, 20,000 labels, CartPole", "s", "dagger", [Against("imitation", "imitation", "dagger", 5)], 3
+    ),
+    "evaluate": Row(
+        "100 CartPole episodes", "s", "evaluate", [Against("SB3 evaluate_policy, 8 envs", "stable_baselines3", "evaluate", 25)]
+    ),
+    "policy-steps": Row(
+        "steps with a 2×64 policy, 4,096 wide",
+        "steps/s",
+        "policy steps",
+        [
+            Against("gymnasium SyncVectorEnv(64)", "ours", "policy steps sync", 12),
+            Against("forward pass alone", "ours", "policy steps forward", 0.85),
+        ],
+    ),
+    "bare-steps": Row(
+        "steps without a policy, 65,536 wide",
+        "steps/s",
+        "bare steps",
+        [Against("gymnasium CartPoleVectorEnv", "ours", "bare steps gymnasium", 1)],
+    ),
+    "events-rho": Row(
+        "Tightrope, 10⁶ × 1,000 steps, ρ = 0.05", "s", "events rho", [Against("step loop", "ours", "steps rho", 20)], 3
+    ),
+    "events": Row("Tightrope, 10⁶ × 1,000 steps, ρ = 0", "s", "events", [Against("step loop", "ours", "steps", 500)], 3),
+    "import": Row(
+        "import ilsupport",
+        "s",
+        "import",
+        [
+            Against("import torch, gymnasium", "ours", "import base", 1 / 1.1),
+            Against("import imitation", "imitation", "import", 1),
+        ],
+    ),
+}
+
+
+class Worker:
+    """A contender's process; `ask` runs one of its tasks and returns the measurement."""
+
+    def __init__(self, name: str) -> None:
+        python, script = (
+            (sys.executable, HERE / "ours.py") if name == "ours" else (environment(name), HERE / "peers" / f"{name}.py")
+        )
+        self.errors = open(SCRATCH / f"{name}.log", "w")
+        self.process = subprocess.Popen(
+            [python, script],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            text=True,
+            env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+        )
+        self._read()
+
+    def _read(self) -> dict:
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"a worker stopped; its last words are in {self.errors.name}")
+        return json.loads(line)
+
+    def ask(self, task: str) -> dict | float:
+        self.process.stdin.write(task + "\n")
+        self.process.stdin.flush()
+        answer = self._read()
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        return answer["value"]
+
+
+def environment(name: str) -> Path:
+    """The Python of a peer's own environment, made on first use."""
+    folder = SCRATCH / name
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    done = folder / "installed"
+    pins = (HERE / "peers" / f"{name}.txt").read_text()
+    if not done.exists() or done.read_text() != pins:
+        print(f"  making the environment of {name} ...", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", "-r", HERE / "peers" / f"{name}.txt"], check=True)
+        done.write_text(pins)
+    return python
+
+
+def measure(row: Row, workers: dict[str, Worker]) -> dict:
+    """Ask ours and each peer in turn, `repeats` times after one warm-up; keep every number."""
+    contenders = [("ours", "ours", row.ours)] + [a[:3] for a in row.against]
+    samples: dict[str, list[float]] = {name: [] for name, _, _ in contenders}
+    extra: dict[str, dict] = {}
+    for k in range(row.repeats + 1):
+        for name, worker, task in contenders:
+            if worker not in workers:
+                workers[worker] = Worker(worker)
+            value = workers[worker].ask(task)
+            if isinstance(value, dict):
+                extra[name] = value
+                value = value["seconds"]
+            if k > 0 or row.repeats == 1:
+                samples[name].append(value)
+    return {"samples": samples, "extra": extra}
+
+
+def verdicts(row: Row, result: dict) -> list[dict]:
+    """The ratio of medians against each peer, oriented so that more is better for us, with its bar."""
+    medians = {name: statistics.median(values) for name, values in result["samples"].items()}
+    better = (lambda a, b: a / b) if row.unit == "steps/s" else (lambda a, b: b / a)
+    out = []
+    for peer in row.against:
+        ratio = better(medians["ours"], medians[peer.name])
+        out.append({"peer": peer.name, "ratio": ratio, "bar": peer.bar, "met": ratio >= peer.bar})
+    labels = [result["extra"].get(name, {}).get("labels_to_475", 0) for name in ("ours", "imitation")]
+    if result["extra"]:
+        out.append({"peer": "labels to reach 475", "ratio": labels[1] / labels[0], "bar": 1.0, "met": labels[0] <= labels[1]})
+    return out
+
+
+def machine() -> dict:
+    import gymnasium
+    import torch
+
+    cpu = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        cpu = next(
+            (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), cpu
+        )
+    return {
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "gymnasium": gymnasium.__version__,
+        "system": platform.system(),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="*", choices=[*ROWS, []], help="which rows (default: all)")
+    parser.add_argument("--name", default="cpu", help="results are written under this name")
+    arguments = parser.parse_args()
+    SCRATCH.mkdir(parents=True, exist_ok=True)
+    (HERE / "results").mkdir(exist_ok=True)
+    path = HERE / "results" / f"{arguments.name}.json"
+    known = json.loads(path.read_text())["rows"] if path.exists() and arguments.rows else {}
+    workers: dict[str, Worker] = {}
+    chosen = arguments.rows or list(ROWS)
+    for k, key in enumerate(chosen):
+        print(f"[{k + 1}/{len(chosen)}] {ROWS[key].title}", flush=True)
+        try:
+            result = measure(ROWS[key], workers)
+            known[key] = result | {"verdicts": verdicts(ROWS[key], result)}
+        except (RuntimeError, subprocess.CalledProcessError) as problem:
+            known[key] = {"error": str(problem)}
+        for verdict in known[key].get(
+            "verdicts", [{"peer": known[key].get("error"), "ratio": float("nan"), "bar": 0, "met": False}]
+        ):
+            print(
+                f"      {verdict['ratio']:8.2f}× {verdict['peer']} (bar {verdict['bar']:.2f}){'' if verdict['met'] else '  MISSED'}",
+                flush=True,
+            )
+    text = json.dumps({"machine": machine(), "rows": {key: known[key] for key in ROWS if key in known}}, indent=1)
+    path.write_text(text + "\n")
+    from report import write_report
+
+    write_report(path, ROWS)
+    for worker in workers.values():
+        worker.process.stdin.close()
+        worker.process.wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""Ours, and what comes without a library: the bare fused torch loop, gymnasium's own vector environments."""
+from __future__ import annotations
+
+import functools
+import subprocess
+import sys
+
+import gymnasium
+import numpy as np
+import torch
+from data import cartpole, locomotion
+from serve import seconds, serve
+from torch import nn
+
+import ilsupport as il
+from ilsupport.envs import Gymnasium, simulate, simulate_by_steps
+
+CARTPOLE = tuple(map(torch.from_numpy, cartpole()))
+
+
+@functools.cache
+def locomotion_tensors() -> tuple[torch.Tensor, torch.Tensor]:
+    return tuple(map(torch.from_numpy, locomotion()))
+
+
+def bare(data, sizes, batch, loss, threads) -> float:
+    """An epoch of the shortest fast loop one would write by hand: data in memory, one shuffle, fused Adam."""
+    obs, target = data
+    layers = [layer for a, b in zip(sizes[:-1], sizes[1:]) for layer in (nn.Linear(a, b), nn.ReLU())]
+    net = nn.Sequential(*layers[:-1])
+    optimiser = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
+
+    def epoch():
+        shuffled = torch.randperm(len(obs))
+        o, t = obs[shuffled], target[shuffled]
+        for k in range(0, len(o) - batch + 1, batch):
+            value = loss(net(o[k:k + batch]), t[k:k + batch])
+            optimiser.zero_grad()
+            value.backward()
+            optimiser.step()
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        return seconds(epoch)
+    finally:
+        torch.set_num_threads(before)
+
+
+def epoch_of_fit(make, data, batch, students=1, **options) -> float:
+    """Seconds of one epoch, a student."""
+    policy = make(il.generator(0) if students == 1 else il.spawn(il.generator(0), students))
+    steps = len(data[0]) // batch
+    return seconds(lambda: il.fit(policy, data, generator=il.generator(1), steps=steps, batch_size=batch, **options)) / students
+
+
+def discrete(width):
+    return lambda g: il.Categorical(4, 2, hidden=(width, width), generator=g)
+
+
+def continuous(g):
+    return il.Gaussian(17, 6, hidden=(256, 256), generator=g)
+
+
+def held_out_loss(autocast) -> float:
+    """Squared error on 10,000 held-out pairs after 4 epochs of 17 -> 6, for "same held-out loss"."""
+    obs, target = locomotion_tensors()
+    policy = continuous(il.generator(0))
+    il.fit(policy, (obs[10_000:], target[10_000:]), generator=il.generator(1), steps=4 * 360, batch_size=256, autocast=autocast)
+    with torch.no_grad():
+        return float(((policy.act(obs[:10_000]) - target[:10_000]) ** 2).mean())
+
+
+def dagger_run() -> dict:
+    """Five rounds of 4,000 labels on CartPole, with as many gradient steps as the peer's four epochs a round."""
+    env, rounds = Gymnasium("CartPole-v1"), []
+
+    def train(policy, data, *, generator):
+        return il.fit(policy, data, generator=generator, steps=4 * data.steps // 32, batch_size=32)
+
+    def run():
+        rounds.extend(il.dagger(env, il.experts.cartpole_expert, discrete(32), rounds=5, n=8, generator=il.generator(0),
+                                train=train))
+    took = seconds(run)
+    returns = [il.evaluate(env, r.policy, 50, generator=il.generator(1)).mean for r in rounds]
+    enough = [r.labels for r, value in zip(rounds, returns) if value >= 475]
+    return {"seconds": took, "labels": rounds[-1].labels, "labels_to_475": enough[0] if enough else None}
+
+
+@functools.cache
+def policy_64():
+    return il.Categorical(9, 3, generator=il.generator(0))
+
+
+def native_steps(policy: bool, width: int, T: int) -> float:
+    """Steps a second of Tightrope, `width` copies at once."""
+    env = il.Tightrope()
+    if policy:
+        return width * T / seconds(lambda: il.evaluate(env, policy_64(), width, generator=il.generator(0), horizon=T))
+    env.reset(width, il.generator(0))
+    action = torch.zeros(width, dtype=torch.int64)
+    return width * T / seconds(lambda: [env.step(action) for _ in range(T)])
+
+
+def forward_alone(width: int, T: int) -> float:
+    obs = il.Tightrope().reset(width, il.generator(0))
+    with torch.no_grad():
+        return width * T / seconds(lambda: [policy_64().act(obs) for _ in range(T)])
+
+
+@functools.cache
+def vector(name: str, width: int, mode: str):
+    env = gymnasium.make_vec(name, num_envs=width, vectorization_mode=mode)
+    env.reset(seed=0)
+    return env
+
+
+def gymnasium_steps(name: str, width: int, mode: str, T: int, policy: bool) -> float:
+    env = vector(name, width, mode)
+    obs, _ = env.reset(seed=0)
+    net = il.Categorical(4, 2, generator=il.generator(0))
+
+    def run():
+        nonlocal obs
+        action = np.zeros(width, dtype=np.int64)
+        with torch.no_grad():
+            for _ in range(T):
+                if policy:
+                    action = net.act(torch.from_numpy(obs)).numpy()
+                obs, *_ = env.step(action)
+    return width * T / seconds(run)
+
+
+def imports(line: str) -> float:
+    return seconds(lambda: subprocess.run([sys.executable, "-c", line], check=True))
+
+
+@functools.cache
+def cartpole_100():
+    return Gymnasium("CartPole-v1")
+
+
+serve({
+    "bc32": lambda: epoch_of_fit(discrete(32), CARTPOLE, 32),
+    "bc32 bare": lambda: bare(CARTPOLE, (4, 32, 32, 2), 32, nn.functional.cross_entropy, 1),
+    "bc256": lambda: epoch_of_fit(discrete(64), CARTPOLE, 256),
+    "bc256 bare": lambda: bare(CARTPOLE, (4, 64, 64, 2), 256, nn.functional.cross_entropy, 1),
+    "stack32": lambda: epoch_of_fit(discrete(32), CARTPOLE, 32, students=16),
+    "loco256": lambda: epoch_of_fit(continuous, locomotion_tensors(), 256),
+    "loco256 bf16": lambda: epoch_of_fit(continuous, locomotion_tensors(), 256, autocast=True),
+    "loco256 bare": lambda: bare(locomotion_tensors(), (17, 256, 256, 6), 256, nn.functional.mse_loss, None),
+    "loco4096": lambda: epoch_of_fit(continuous, locomotion_tensors(), 4096),
+    "loco4096 bf16": lambda: epoch_of_fit(continuous, locomotion_tensors(), 4096, autocast=True),
+    "loco4096 bare": lambda: bare(locomotion_tensors(), (17, 256, 256, 6), 4096, nn.functional.mse_loss, None),
+    "held-out float32": lambda: held_out_loss(False),
+    "held-out bf16": lambda: held_out_loss(True),
+    "dagger": dagger_run,
+    "evaluate": lambda: seconds(lambda: il.evaluate(cartpole_100(), il.experts.cartpole_expert, 100,
+                                                    generator=il.generator(0))),
+    "policy steps": lambda: native_steps(True, 4096, 200),
+    "policy steps forward": lambda: forward_alone(4096, 200),
+    "policy steps sync": lambda: gymnasium_steps("CartPole-v1", 64, "sync", 300, policy=True),
+    "bare steps": lambda: native_steps(False, 65_536, 50),
+    "bare steps gymnasium": lambda: gymnasium_steps("CartPole-v1", 65_536, "vector_entry_point", 20, policy=False),
+    "events rho": lambda: seconds(lambda: simulate(0.01, 1000, 10**6, rho=0.05, generator=il.generator(0))),
+    "steps rho": lambda: 10 * seconds(lambda: simulate_by_steps(0.01, 1000, 10**5, rho=0.05, generator=il.generator(0))),
+    "events": lambda: seconds(lambda: simulate(0.01, 1000, 10**6, generator=il.generator(0))),
+    "steps": lambda: 10 * seconds(lambda: simulate_by_steps(0.01, 1000, 10**5, generator=il.generator(0))),
+    "import": lambda: imports("import ilsupport"),
+    "import base": lambda: imports("import torch, gymnasium"),
+})

@@ -1,0 +1,66 @@
+"""The results as a table and a figure that the repository keeps."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+
+from ilsupport import plots
+
+
+def number(value: float, unit: str) -> str:
+    if unit == "steps/s":
+        return f"{value / 1e6:.2f}M"
+    return f"{value:.3g}"
+
+
+def write_report(path: Path, rows: dict) -> None:
+    """Write `<name>.md` and `<name>.svg` next to `<name>.json`: medians, spread (min to max), ratios against their bars."""
+    data = json.loads(path.read_text())
+    lines = [
+        "# How fast, side by side",
+        "",
+        "Made by `make bench`; do not edit. Medians [min, max] of runs that alternate "
+        "between the contenders, on " + ", ".join(f"{k} {v}" for k, v in data["machine"].items()) + ".",
+        "",
+        "| what | contender | median [min, max] | ratio | bar | |",
+        "|---|---|---|---|---|---|",
+    ]
+    bars = []
+    for key, result in data["rows"].items():
+        row = rows[key]
+        if "error" in result:
+            lines.append(f"| {row.title} | – | {result['error']} | | | **failed** |")
+            continue
+        verdicts = {v["peer"]: v for v in result["verdicts"]}
+        for name, samples in result["samples"].items():
+            shown = f"{number(statistics.median(samples), row.unit)} [{number(min(samples), row.unit)}, {number(max(samples), row.unit)}] {row.unit}"
+            verdict = verdicts.pop(name, None)
+            lines.append(f"| {row.title if name == 'ours' else ''} | {name} | {shown} |" + _cells(verdict))
+            if verdict and verdict["bar"] > 0:
+                bars.append((f"{row.title}\nagainst {name}", verdict))
+        for name, verdict in verdicts.items():
+            counts = [result["extra"].get(who, {}).get("labels_to_475") for who in ("ours", "imitation")]
+            lines.append(f"| | {name} | {counts[0]:,} against {counts[1]:,} |" + _cells(verdict))
+    path.with_suffix(".md").write_text("\n".join(lines) + "\n")
+    fig, ax = plots.figure(8.5, 0.42 * len(bars) + 1)
+    for k, (label, verdict) in enumerate(reversed(bars)):
+        relative = verdict["ratio"] / verdict["bar"]
+        ax.barh(k, relative, color=plots.COLOURS["green" if verdict["met"] else "vermilion"], height=0.6)
+        ax.text(relative, k, f" {verdict['ratio']:.2g}×", va="center", fontsize=8, color=plots.INK)
+    ax.axvline(1, color=plots.INK, linewidth=1)
+    ax.set_yticks(range(len(bars)), [label for label, _ in reversed(bars)], fontsize=7)
+    ax.set(xscale="log", xlabel="measured ratio over the bar it must reach (1 = just met)")
+    drawing = plots.show(
+        fig, alt="Bars of measured speed ratios over the bars they must reach; green where met, red where missed."
+    )
+    path.with_suffix(".svg").write_text(drawing.svg.replace("currentColor", "#6e7781"))
+
+
+def _cells(verdict: dict | None) -> str:
+    if verdict is None:
+        return " | | |"
+    if verdict["bar"] == 0:
+        return f" {verdict['ratio']:.2f}× | report | |"
+    return f" {verdict['ratio']:.2f}× | ≥ {verdict['bar']:.2f}× | {'met' if verdict['met'] else '**missed**'} |"
