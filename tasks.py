@@ -121,11 +121,11 @@ def build(python: Path) -> None:
     BUILD.mkdir(exist_ok=True)
     BUILT_FROM.write_text(json.dumps({"package": package}))
     say("Executing the pages that changed and building the site")
-    # One thread a page: the networks are small, and on a busy machine a second thread waits longer than it works.
     # --all reads every page again (executed ones come from the cache), or a warning would be seen only once.
+    # One thread: the networks are small, and on a busy machine a second one waits longer than it works.
     if run(python, "-c", "from jupyter_book.cli.main import main; main()", "build", "notebooks", "--all",
            "--config", "book.yml", "--path-output", ".", "-W", "-n", "--keep-going",
-           JUPYTER_PREFER_ENV_PATH="1", PYDEVD_DISABLE_FILE_VALIDATION="1"):
+           OMP_NUM_THREADS="1", JUPYTER_PREFER_ENV_PATH="1", PYDEVD_DISABLE_FILE_VALIDATION="1"):
         stop("the book did not build: an error above says where, or a warning, which counts as one.")
     BUILT_FROM.write_text(json.dumps({"package": package, "pages": pages}))
 
@@ -183,15 +183,11 @@ def shots(arguments: list[str]) -> None:
     sys.exit(run(python, "tests/browser/shots.py", *arguments))
 
 
-def bench(arguments: list[str]) -> None:
-    """measure the package side by side with what one would use instead"""
-    sys.exit(run(install("book"), "benchmarks/bench.py", *arguments))
-
-
 def notebooks(_: list[str]) -> None:
     """write the pages as .ipynb for Colab, each with a first cell that installs the package"""
     python = install("lab")
     target = BUILD / "notebooks"
+    target.mkdir(parents=True, exist_ok=True)
     address = re.search(r"^\s*url:\s*(\S+)", (ROOT / "book.yml").read_text(encoding="utf-8"), re.MULTILINE)[1]
     setup = {"cell_type": "code", "id": "install", "metadata": {}, "outputs": [], "execution_count": None,
              "source": f"%pip install --quiet git+{address}"}

@@ -27,6 +27,7 @@ def main() -> None:
             for theme in ("light", "dark"):
                 page = open_page(running, (SITE / f"{name}.html").as_uri(), theme,
                                  viewport={"width": options.width, "height": options.height})
+                page.add_style_tag(content="* { transition: none !important }")  # no half-open sidebar
                 for details in page.locator("details, .toggle-button").all():
                     details.evaluate("e => e.tagName === 'DETAILS' ? e.open = true : e.click()")
                 height = page.evaluate("document.documentElement.scrollHeight")
