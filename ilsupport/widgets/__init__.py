@@ -1,0 +1,9 @@
+"""Live figures: driven by Python in JupyterLab, and alive in the built page with no kernel and no network.
+
+Nothing else in the package imports this module, so that `import ilsupport` needs no widget library.
+"""
+from ilsupport.widgets.bounds_explorer import BoundsExplorer
+from ilsupport.widgets.live import Frames, resimulate
+from ilsupport.widgets.static import StaticWidget
+
+__all__ = ["BoundsExplorer", "Frames", "StaticWidget", "resimulate"]
