@@ -4,8 +4,8 @@
     python benchmarks/bench.py bc32     only the rows named
 
 Each peer lives in an environment of its own under `_build/bench` (made on the first run, pinned in `peers/*.txt`) and in a
-worker process of its own. Contenders of a row are asked in turn, A B A B ..., and compared by the ratio of their medians. Writes
-`results/<machine>.json`, `.md` and `.svg`. A row that misses its bar says so.
+worker process of its own. Contenders of a row are asked in turn, A B A B ..., and compared by the ratio of their
+medians. Writes `results/<name>.json`, `.md` and `.svg`. A row that misses its bar says so.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -127,6 +129,35 @@ ROWS = {
 }
 
 
+def book() -> dict[str, tuple[list[float], float]]:
+    """Build the book with nothing executed before; seconds of the whole command and of its slowest page."""
+    sys.path.insert(0, str(HERE.parent))
+    import tasks
+
+    shutil.rmtree(tasks.BUILD / ".jupyter_cache", ignore_errors=True)
+    tasks.BUILT_FROM.unlink(missing_ok=True)
+    start = time.perf_counter()
+    subprocess.run([sys.executable, HERE.parent / "tasks.py", "book"], check=True, stdout=subprocess.DEVNULL)
+    whole = time.perf_counter() - start
+    pages = tasks.page_times()
+    slowest = max(pages, key=pages.get)
+    return {
+        "the whole book, executed and built, s": ([whole], 600),
+        f"its slowest page, {slowest}, s": ([pages[slowest]], 60),
+    }
+
+
+def redraws() -> dict[str, tuple[list[float], float]]:
+    """Slider to painted frame, in the built page and in JupyterLab; milliseconds (`redraw.py` says more)."""
+    from redraw import measure as measure_redraws
+
+    frames = measure_redraws(lambda *_: None)
+    return {"slider to redraw, static page, ms": (frames["static"], 20), "slider to redraw, JupyterLab, ms": (frames["live"], 50)}
+
+
+LIMITS = {"book": book, "redraw": redraws}  # what has a ceiling rather than a peer
+
+
 class Worker:
     """A contender's process; `ask` runs one of its tasks and returns the measurement."""
 
@@ -225,33 +256,51 @@ def machine() -> dict:
     }
 
 
+def run_row(key: str, workers: dict[str, Worker]) -> dict:
+    """One row against its peers, or the reason why it could not be measured; says what came out."""
+    try:
+        result = measure(ROWS[key], workers)
+        result["verdicts"] = verdicts(ROWS[key], result)
+    except (RuntimeError, subprocess.CalledProcessError) as problem:
+        print(f"      FAILED: {problem}", flush=True)
+        return {"error": str(problem)}
+    for v in result["verdicts"]:
+        missed = "" if v["met"] else "  MISSED"
+        print(f"      {v['ratio']:8.2f}× {v['peer']} (bar {v['bar']:.2f}){missed}", flush=True)
+    return result
+
+
+def run_limit(key: str) -> dict:
+    """What must stay below a ceiling; says what came out."""
+    out = {}
+    for title, (values, ceiling) in LIMITS[key]().items():
+        median = statistics.median(values)
+        out[title] = {"median": median, "min": min(values), "max": max(values), "bar": ceiling, "met": median < ceiling}
+        print(f"      {median:8.1f}  {title} (bar {ceiling}){'' if median < ceiling else '  MISSED'}", flush=True)
+    return out
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rows", nargs="*", choices=[*ROWS, []], help="which rows (default: all)")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"which of {', '.join([*ROWS, *LIMITS])} (default: all)")
     parser.add_argument("--name", default="cpu", help="results are written under this name")
     arguments = parser.parse_args()
+    chosen = arguments.rows or [*ROWS, *LIMITS]
+    if unknown := set(chosen) - set(ROWS) - set(LIMITS):
+        parser.error(f"no row {sorted(unknown)}; there are {[*ROWS, *LIMITS]}")
     SCRATCH.mkdir(parents=True, exist_ok=True)
-    (HERE / "results").mkdir(exist_ok=True)
     path = HERE / "results" / f"{arguments.name}.json"
-    known = json.loads(path.read_text())["rows"] if path.exists() and arguments.rows else {}
-    workers: dict[str, Worker] = {}
-    chosen = arguments.rows or list(ROWS)
+    path.parent.mkdir(exist_ok=True)
+    before = json.loads(path.read_text()) if path.exists() and arguments.rows else {}
+    rows, limits, workers = before.get("rows", {}), before.get("limits", {}), {}
     for k, key in enumerate(chosen):
-        print(f"[{k + 1}/{len(chosen)}] {ROWS[key].title}", flush=True)
-        try:
-            result = measure(ROWS[key], workers)
-            known[key] = result | {"verdicts": verdicts(ROWS[key], result)}
-        except (RuntimeError, subprocess.CalledProcessError) as problem:
-            known[key] = {"error": str(problem)}
-        for verdict in known[key].get(
-            "verdicts", [{"peer": known[key].get("error"), "ratio": float("nan"), "bar": 0, "met": False}]
-        ):
-            print(
-                f"      {verdict['ratio']:8.2f}× {verdict['peer']} (bar {verdict['bar']:.2f}){'' if verdict['met'] else '  MISSED'}",
-                flush=True,
-            )
-    text = json.dumps({"machine": machine(), "rows": {key: known[key] for key in ROWS if key in known}}, indent=1)
-    path.write_text(text + "\n")
+        print(f"[{k + 1}/{len(chosen)}] {ROWS[key].title if key in ROWS else key}", flush=True)
+        if key in ROWS:
+            rows[key] = run_row(key, workers)
+        else:
+            limits[key] = run_limit(key)
+        found = {"machine": machine(), "rows": {key: rows[key] for key in ROWS if key in rows}, "limits": limits}
+        path.write_text(json.dumps(found, indent=1) + "\n")
     from report import write_report
 
     write_report(path, ROWS)

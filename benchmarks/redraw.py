@@ -12,6 +12,7 @@ from __future__ import annotations
 import statistics
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,16 +81,21 @@ def show(where: str, times: dict[str, list[float]], bar: float = float("inf")) -
               flush=True)
 
 
-def main() -> None:
+def measure(show: Callable = show) -> dict[str, list[float]]:
+    """Milliseconds to a painted frame, static (all states together) and live; `show` is told of each clock."""
     path = chromium.find() or sys.exit("no Chromium or Chrome here")
+    frames: dict[str, list[float]] = {"static": [], "live": []}
     with chromium.browser(path) as browser, tempfile.TemporaryDirectory() as folder:
         for state in STATES:
             page_file = Path(folder) / "page.html"
-            page_file.write_text(f'<!doctype html><meta charset="utf-8">{BoundsExplorer(**state).standalone()}', "utf-8")
+            html = '<!doctype html><meta charset="utf-8">' + BoundsExplorer(**state).standalone()
+            page_file.write_text(html, "utf-8")
             page = chromium.open_page(browser, page_file.as_uri())
             page.wait_for_selector("svg.plot[data-redraws]")
             page.evaluate(MOVE, MOVES)  # warms the engine up
-            show(f"static {state}", page.evaluate(MOVE, MOVES), 20)
+            times = page.evaluate(MOVE, MOVES)
+            frames["static"] += times["frame"]
+            show(f"static {state}", times, 20)
             page.context.close()
         with jupyter_lab(Path(folder)) as lab:
             (lab.folder / "page.md").write_text(NOTEBOOK)
@@ -98,9 +104,12 @@ def main() -> None:
             page.wait_for_selector("svg.plot[data-redraws]")
             page.wait_for_selector(".echo")
             page.evaluate(MOVE, MOVES)
-            show("live", page.evaluate(MOVE, MOVES), 50)
+            times = page.evaluate(MOVE, MOVES)
+            frames["live"] += times["frame"]
+            show("live", times, 50)
             show("live, and an answer from Python", page.evaluate(ECHO, MOVES))
+    return frames
 
 
 if __name__ == "__main__":
-    main()
+    measure()

@@ -35,7 +35,8 @@ def write_report(path: Path, rows: dict) -> None:
             continue
         verdicts = {v["peer"]: v for v in result["verdicts"]}
         for name, samples in result["samples"].items():
-            shown = f"{number(statistics.median(samples), row.unit)} [{number(min(samples), row.unit)}, {number(max(samples), row.unit)}] {row.unit}"
+            middle, low, high = (number(f(samples), row.unit) for f in (statistics.median, min, max))
+            shown = f"{middle} [{low}, {high}] {row.unit}"
             verdict = verdicts.pop(name, None)
             lines.append(f"| {row.title if name == 'ours' else ''} | {name} | {shown} |" + _cells(verdict))
             if verdict and verdict["bar"] > 0:
@@ -43,9 +44,13 @@ def write_report(path: Path, rows: dict) -> None:
         for name, verdict in verdicts.items():
             counts = [result["extra"].get(who, {}).get("labels_to_475") for who in ("ours", "imitation")]
             lines.append(f"| | {name} | {counts[0]:,} against {counts[1]:,} |" + _cells(verdict))
+    lines += ["", "| what | median [min, max] | ceiling | |", "|---|---|---|---|"]
+    for title, found in (item for group in data.get("limits", {}).values() for item in group.items()):
+        met = "met" if found["met"] else "**missed**"
+        lines.append(f"| {title} | {found['median']:.3g} [{found['min']:.3g}, {found['max']:.3g}] | < {found['bar']} | {met} |")
     path.with_suffix(".md").write_text("\n".join(lines) + "\n")
     fig, ax = plots.figure(8.5, 0.42 * len(bars) + 1)
-    for k, (label, verdict) in enumerate(reversed(bars)):
+    for k, (_, verdict) in enumerate(reversed(bars)):
         relative = verdict["ratio"] / verdict["bar"]
         ax.barh(k, relative, color=plots.COLOURS["green" if verdict["met"] else "vermilion"], height=0.6)
         ax.text(relative, k, f" {verdict['ratio']:.2g}×", va="center", fontsize=8, color=plots.INK)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -14,8 +15,8 @@ from collections.abc import Callable
 
 def serve(tasks: dict[str, Callable[[], float | dict]]) -> None:
     """Answer task names on standard input with {"value": ...}; whatever a task prints goes to standard error."""
-    answers = sys.stdout
-    sys.stdout = sys.stderr
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # below Python too: some libraries hold on to the standard output they were imported with
     print(json.dumps({"ready": sorted(tasks)}), file=answers, flush=True)
     for line in sys.stdin:
         try:

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from ilsupport.envs.tightrope import right_action
 
+CARTPOLE = torch.tensor([0.05, 0.1, 1.0, 0.3])  # of position, velocity, angle, angular velocity
+
 
 def tightrope_expert(obs: Float[Tensor, "n 9"]) -> Int[Tensor, "n"]:
     """Leans against the wind on the rope and climbs when off it: never wrong, so it pays 0 (pages 3 to 5)."""

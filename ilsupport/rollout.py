@@ -54,7 +54,7 @@ def rollout(env: Env, policy: Policy | Act, n: int, *, generator: torch.Generato
         for obs, action, reward, alive, ended, after in _steps(env, policy, n, generator, horizon, sample):
             for column, value in zip(kept, (obs, action, reward, alive)):
                 column.append(value)
-            terminated = ended if terminated is None else terminated | ended
+            terminated = alive & ended if terminated is None else terminated | (alive & ended)
             final = after if final is None else torch.where(alive.view(-1, *[1] * (obs.ndim - 1)), after, final)
     observations, actions, rewards, mask = (torch.stack(column, 1) for column in kept)
     longest = int(mask.sum(1).max())
@@ -73,13 +73,14 @@ def evaluate(env: Env, policy: Policy | Act, n: int = 100, *, generator: torch.G
     `rollout` and `Estimate.of` for any other statistic. Raises as `rollout` does.
     """
     horizon = check_horizon(env.horizon if horizon is None else horizon)
-    total = lowest = highest = None
+    total = lowest = highest = everyone = None
     with one_thread(work_of(policy, n), env.device):
         for _, action, reward, alive, _, _ in _steps(env, policy, n, generator, horizon, sample):
-            paid = torch.where(alive, reward, 0)
-            total = paid.double() if total is None else total.add_(paid)
-            lowest = action if lowest is None else torch.minimum(lowest, action)
-            highest = action if highest is None else torch.maximum(highest, action)
+            if total is None:
+                total, lowest, highest, everyone = reward.double(), action, action, alive
+                continue
+            total.add_(reward if alive is everyone else torch.where(alive, reward, 0))
+            lowest, highest = torch.minimum(lowest, action), torch.maximum(highest, action)
     for extreme in (lowest, highest):
         check_actions(extreme, env.action_space)
     check_finite("return", total)
@@ -88,7 +89,10 @@ def evaluate(env: Env, policy: Policy | Act, n: int = 100, *, generator: torch.G
 
 
 def _steps(env: Env, policy: Policy | Act, n: int, generator: torch.Generator, horizon: int, sample: bool) -> Iterator[Step]:
-    """Yield (obs, action, reward, alive, terminated now, next obs) of each step; `alive` says whose episode still ran."""
+    """Yield (obs, action, reward, alive, terminated, next obs) of each step; `alive` says whose episode still ran.
+
+    On a CPU `alive` stays the same tensor until somebody's episode ends.
+    """
     act = actor(policy, generator if sample else None)
     rows = n * (getattr(policy, "students", None) or 1)
     obs = env.reset(rows, generator)
@@ -100,7 +104,7 @@ def _steps(env: Env, policy: Policy | Act, n: int, generator: torch.Generator, h
             raise ValueError(f"the policy returned shape {tuple(action.shape)} for {rows} observations, expected "
                              f"({rows}, *act): one action for each observation of the batch.")
         after, reward, terminated, truncated = env.step(action)
-        yield obs, action, reward, alive, alive & terminated, after
+        yield obs, action, reward, alive, terminated, after
         over = terminated | truncated
         if not on_cpu or over.any():  # a look is free on a CPU; elsewhere it would wait for the device
             alive = alive & ~over

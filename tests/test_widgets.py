@@ -186,7 +186,8 @@ def test_javascript_that_cannot_stand_in_a_page_is_refused(source):
         Broken().standalone()
 
 
-@pytest.mark.parametrize("widget", [BoundsExplorer(), Frames([drawing(1), drawing(2)], values=[1, 2], label="n")])
+@pytest.mark.parametrize("widget", [BoundsExplorer(),
+                                    Frames([drawing(1), drawing(2)], values=[1, 2], label="n")])
 def test_html_asks_for_nothing(widget):
     html = widget.standalone().replace('xmlns="http://www.w3.org/2000/svg"', "")
     for word in ("http:", "https:", "import ", "import(", "fetch(", "XMLHttpRequest", "WebSocket", "window.",

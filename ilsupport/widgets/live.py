@@ -37,7 +37,7 @@ class Frames(StaticWidget):
         values = _increasing(values)
         if len(drawings) != len(values):
             raise ValueError(f"{len(drawings)} drawings for {len(values)} values, expected one each.")
-        # Neighbouring figures share most of their text, so together they pack to a tenth.
+        # Neighbouring figures share most of their text, so together they pack to a fraction.
         text = json.dumps([_svg(drawing) for drawing in drawings])
         packed = base64.b64encode(zlib.compress(text.encode(), 9)).decode()
         super().__init__(label=label, values=values, value=values[0], packed=packed,

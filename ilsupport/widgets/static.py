@@ -7,8 +7,7 @@ import json
 import anywidget
 import ipywidgets
 
-# What anywidget hands to `render` as its model, as far as a page without a kernel can play it. It has no
-# `send`.
+# What anywidget hands to `render` as a model, so far as a page without a kernel can play it: there is no `send`.
 PAGE_MODEL = """\
 const state = STATE, listeners = [];
 const model = {
@@ -44,8 +43,8 @@ class StaticWidget(anywidget.AnyWidget):
         """
         source = self._esm
         if source.count("export default ") != 1 or "</script" in source.lower() or "<!--" in source:
-            raise ValueError(f"the JavaScript of {type(self).__name__} must hold `export default {{ render }}` once, "
-                             "and neither `</script` nor `<!--`, which would end or hide what carries it.")
+            raise ValueError(f"the JavaScript of {type(self).__name__} must hold `export default {{ render }}` "
+                             "once, and neither `</script` nor `<!--`, which would end or hide what carries it.")
         # Inside <script> only "<" can do harm, and JSON may spell it as an escape.
         state = json.dumps(self._state(), sort_keys=True, allow_nan=False).replace("<", "\\u003c")
         name = hashlib.sha256((source + state).encode()).hexdigest()[:12]

@@ -52,7 +52,7 @@ def run_cell(page, index: int) -> None:
 
 @contextlib.contextmanager
 def jupyter_lab(folder: Path) -> Iterator[Lab]:
-    """JupyterLab serving `folder` on loopback, with its settings, token and runtime files beside the notebooks."""
+    """JupyterLab serving `folder` on loopback, its settings, token and runtime files beside the notebooks."""
     private = folder / ".jupyter"
     private.mkdir()
     (private / "jupyter_server_config.py").write_text("c.ServerApp.allow_root = True\n")

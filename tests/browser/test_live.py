@@ -116,7 +116,8 @@ def test_a_reader_who_cannot_see_it_is_told_once_the_hand_rests(show):
     assert state in picture.first.get_attribute("aria-label")
     page.wait_for_function("document.querySelector('[aria-live]').textContent.includes('T = 100')")
     page.evaluate("""() => { const spoken = document.querySelector('[aria-live]'); window.said = [];
-        new MutationObserver(() => window.said.push(spoken.textContent)).observe(spoken, { childList: true }); }""")
+        const note = () => window.said.push(spoken.textContent);
+        new MutationObserver(note).observe(spoken, { childList: true }); }""")
     for _ in range(5):
         page.locator("[data-slider=T]").press("ArrowRight")
     page.wait_for_function("document.querySelector('[aria-live]').textContent.includes('T = 180')")
@@ -129,7 +130,8 @@ def test_a_reader_who_cannot_see_it_is_told_once_the_hand_rests(show):
 
 
 @pytest.mark.parametrize("state", [dict(eps=0.0), dict(eps=1.0, rho=1.0, T=10_000), dict(eps=1e-9, T=1),
-                                   dict(T=10_000, assumption="A"), dict(eps=0.0, assumption="A"), dict(eps=0.5, rho=1e-3, T=7)])
+                                   dict(T=10_000, assumption="A"), dict(eps=0.0, assumption="A"),
+                                   dict(eps=0.5, rho=1e-3, T=7)])
 def test_extreme_states_draw_finite_curves(show, state):
     page = show(BoundsExplorer(**state))
     page.wait_for_selector(READY)
