@@ -53,10 +53,12 @@ def write_report(path: Path, rows: dict) -> None:
     for k, (_, verdict) in enumerate(reversed(bars)):
         relative = verdict["ratio"] / verdict["bar"]
         ax.barh(k, relative, color=plots.COLOURS["green" if verdict["met"] else "vermilion"], height=0.6)
-        ax.text(relative, k, f" {verdict['ratio']:.2g}×", va="center", fontsize=8, color=plots.INK)
+        ax.text(relative, k, f" {verdict['ratio']:,.3g}×{'' if verdict['met'] else ' missed'}", va="center", fontsize=8, color=plots.INK)
     ax.axvline(1, color=plots.INK, linewidth=1)
     ax.set_yticks(range(len(bars)), [label for label, _ in reversed(bars)], fontsize=7)
     ax.set(xscale="log", xlabel="measured ratio over the bar it must reach (1 = just met)")
+    ax.set_xticks([0.25, 0.5, 1, 2, 4], ["¼", "½", "1", "2", "4"])
+    ax.minorticks_off()
     drawing = plots.show(
         fig, alt="Bars of measured speed ratios over the bars they must reach; green where met, red where missed."
     )
