@@ -49,6 +49,7 @@ def fit(policy: Policy, data: Data | Sequence[Data], *, generator: torch.Generat
     device = parameters[0].device
     optimiser = torch.optim.Adam(parameters, lr=float(rates[0]) if len(set(rates)) == 1 else 1.0, fused=True)
     scale = None if len(set(rates)) == 1 else torch.tensor(rates, device=device)
+    noise = _noise(policy, streams)
     losses: list[Tensor] = []
     chunk = max(1, min(stream.n for stream in streams) // batch_size)  # batches gathered at once: about an epoch
     with one_thread(work_of(policy, batch_size), device), _bar(steps, progress) as bar:
@@ -59,7 +60,7 @@ def fit(policy: Policy, data: Data | Sequence[Data], *, generator: torch.Generat
             part = []
             for k in range(count):
                 batch = (x.narrow(-1 - dims, k * batch_size, batch_size) for x, dims in batches)
-                part.append(_step(policy, optimiser, parameters, scale, batch, autocast))
+                part.append(_step(policy, optimiser, parameters, scale, (*batch, *noise), autocast))
             losses.append(torch.stack(part))
             _check_losses(losses[-1], start)
             bar.update(count)
@@ -122,6 +123,14 @@ class _Stream:
         rows = torch.cat(parts)
         self._left = rows[count:]
         return rows[:count]
+
+
+def _noise(policy: Policy, streams: list[_Stream]) -> tuple:
+    """What a head whose loss draws noise takes after the batch: a generator of its own, or for a stack a list."""
+    if not getattr(policy, "draws_noise", False):
+        return ()
+    generators = [spawn(stream.generator, 1)[0] for stream in streams]  # apart from the shuffle, so that neither moves the other
+    return (generators[0] if policy.students is None else generators,)
 
 
 def _per_student(policy: Policy, data: Data | Sequence[Data]) -> list[Pairs]:

@@ -28,7 +28,11 @@ def actor(policy: Policy | Act, generator: torch.Generator | None = None) -> Cal
 
     `policy` is a Policy or any callable (a script, a human, another library's model). With a generator a Policy samples,
     without one it plays its most likely action. A stack of M students gets its M blocks of rows in student order.
+    A policy that remembers what it did earlier in the episode has a method `actor(generator)`, which returns such a
+    function with a memory of its own: call `actor` anew for each batch of episodes.
     """
+    if hasattr(policy, "actor"):
+        return policy.actor(generator)
     if not hasattr(policy, "act"):
         if not callable(policy):
             raise TypeError(f"policy is {type(policy).__name__}, expected a Policy or a function of observations.")

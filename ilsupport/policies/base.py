@@ -26,7 +26,22 @@ class Policy(Protocol):
         """Log-probability (or log-density) of each action."""
 
     def loss(self, obs: Shaped[Tensor, "*M n obs"], action: Shaped[Tensor, "*M n *act"]) -> Float[Tensor, "*M"]:
-        """What `fit` minimises: the mean negative log-likelihood of the batch."""
+        """What `fit` minimises: the mean negative log-likelihood of the batch, or a bound on it.
+
+        A head whose loss draws noise (latent, diffusion, flow) says so by `draws_noise = True`; its loss then takes a
+        third argument, the generator to draw from (for a stack one a student).
+        """
+
+
+def randn(shape: Sequence[int], generator: torch.Generator | Sequence[torch.Generator], like: Tensor) -> Float[Tensor, "*shape"]:
+    """Standard normal noise with the dtype and device of `like`.
+
+    With a list of generators the leading dimension is the student's, and each student's noise comes from its own, so that
+    it sees what it would see alone.
+    """
+    if isinstance(generator, torch.Generator):
+        return torch.randn(shape, generator=generator, dtype=like.dtype, device=generator.device).to(like.device)
+    return torch.stack([randn(shape[1:], g, like) for g in generator])
 
 
 class MLP(nn.Module):
