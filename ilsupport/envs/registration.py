@@ -13,9 +13,10 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from ilsupport.envs.base import Env
+from ilsupport.envs.driving import Driving
 from ilsupport.envs.tightrope import Tightrope
 
-MAKERS: dict[str, Callable[..., Env]] = {"ilsupport/Tightrope-v0": Tightrope}
+MAKERS: dict[str, Callable[..., Env]] = {"ilsupport/Driving-v0": Driving, "ilsupport/Tightrope-v0": Tightrope}
 
 
 def register() -> None:

@@ -2,5 +2,6 @@
 from ilsupport.policies.base import MLP, Policy
 from ilsupport.policies.categorical import Categorical
 from ilsupport.policies.gaussian import Gaussian
+from ilsupport.policies.seeing import Seeing
 
-__all__ = ["MLP", "Categorical", "Gaussian", "Policy"]
+__all__ = ["MLP", "Categorical", "Gaussian", "Policy", "Seeing"]
