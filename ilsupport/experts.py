@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from ilsupport.envs.reach import RADIUS, SPEED, Reach
 from ilsupport.envs.tightrope import right_action
 
 CARTPOLE = torch.tensor([0.05, 0.1, 1.0, 0.3])  # of position, velocity, angle, angular velocity
@@ -15,6 +16,19 @@ CARTPOLE = torch.tensor([0.05, 0.1, 1.0, 0.3])  # of position, velocity, angle, 
 def tightrope_expert(obs: Float[Tensor, "n 9"]) -> Int[Tensor, "n"]:
     """Leans against the wind on the rope and climbs when off it: never wrong, so it pays 0 (pages 3 to 5)."""
     return right_action(obs)
+
+
+def brakelight_expert(obs: Float[Tensor, "*n obs"]) -> Int[Tensor, "*n"]:
+    """Brakes exactly while somebody is on the road, so it pays 0 on `BrakeLight(truth=True)` (page 8).
+
+    It reads the last column, the truth, and of a window that of the last frame. Raises ValueError if the column holds
+    anything but 0 and 1.
+    """
+    truth = obs[..., -1] if obs.ndim < 3 else obs[..., -1, -1]
+    if bool(((truth != 0) & (truth != 1)).any()):
+        raise ValueError(f"the last column reads {float(truth.flatten()[0]):.3g}, expected 0 or 1: this expert needs to see "
+                         "who is on the road; write BrakeLight(truth=True).")
+    return truth.long()
 
 
 def cartpole_expert(obs: Float[Tensor, "n 4"]) -> Int[Tensor, "n"]:
@@ -48,13 +62,43 @@ def pendulum_expert(obs: Float[Tensor, "n 3"]) -> Float[Tensor, "n 1"]:
 def driving_expert(features: Float[Tensor, "n 8"]) -> Float[Tensor, "n 1"]:
     """Keeps a car of `Driving` on the middle of its lane: a spring, a damper and the bend ahead (pages 0, 2 and 6).
 
-    It reads the features, never a picture. Within 1 % of the lane's width of the middle on nearly all of the road;
-    from anywhere on the road it is back in the lane within two seconds (tests/test_driving.py). Raises ValueError for
-    observations of another shape.
+    It reads the features, never a picture. Two seconds after the start it is within 7 cm of the middle and stays there; put
+    down anywhere between the barriers, it is in its lane after three seconds. Raises ValueError for observations of
+    another shape.
     """
     _check_columns("Driving", features, 8)
     offset, heading, bend, soon = features.unbind(-1)[:4]
     return (0.9 * bend + 0.1 * soon - 0.7 * offset - 4 * heading).clamp(-1, 1).unsqueeze(-1)
+
+
+def reach_expert(env: Reach) -> Callable[[Float[Tensor, "n 4"]], Float[Tensor, "n 2"]]:
+    """A function of observations that walks the shortest way to the goal in this maze, at full speed, and stays
+    (page 9)."""
+    def act(obs: Tensor) -> Tensor:
+        _check_columns("Reach", obs, 4)
+        place, goal = obs.split(2, dim=1)
+        there = env.cell(goal)
+        via = env.hop[env.cell(place), there]
+        way = torch.where((via == there)[:, None], goal, env.centres[via]) - place
+        return way / way.norm(dim=1, keepdim=True).clamp(min=SPEED)
+    return act
+
+
+def reach_play(env: Reach, *, generator: torch.Generator) -> Callable[[Float[Tensor, "n 4"]], Float[Tensor, "n 2"]]:
+    """Somebody at play in this maze: walks to a place of their own choice, then to another, whatever the goal
+    (page 9).
+
+    The function remembers where each episode is heading, so make a new one for each `rollout`.
+    """
+    walk, aim = reach_expert(env), None
+
+    def act(obs: Tensor) -> Tensor:
+        nonlocal aim
+        _check_columns("Reach", obs, 4)
+        fresh = env.places(len(obs), generator)
+        aim = fresh if aim is None else torch.where((obs[:, :2] - aim).norm(dim=1, keepdim=True) < RADIUS, fresh, aim)
+        return walk(torch.cat([obs[:, :2], aim], 1))
+    return act
 
 
 def from_sb3(model) -> Callable[[Shaped[Tensor, "n *obs"]], Shaped[Tensor, "n *act"]]:

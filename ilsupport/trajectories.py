@@ -157,14 +157,17 @@ class Trajectories:
         labels[self.mask] = answers
         return replace(self, labels=labels)
 
-    def disagreements(self) -> Float[Tensor, "n"]:
+    def disagreements(self, tolerance: float = 0.0) -> Float[Tensor, "n"]:
         """How often each episode played something else than its label: the cost `sum_t 1[a_t != pi*(s_t)]`.
 
-        Raises ValueError without labels; call `label(expert)` first.
+        Continuous actions never agree to the last bit: `tolerance` is how far each coordinate may be off.
+        Raises ValueError without labels (call `label(expert)` first) and for a negative tolerance.
         """
+        if not tolerance >= 0:
+            raise ValueError(f"tolerance is {tolerance}, expected at least 0.")
         if self.labels is None:
             raise ValueError("no labels to compare with; call trajectories.label(expert) first.")
-        wrong = (self.actions != self.labels).flatten(2).any(2) if self.actions.ndim > 2 else self.actions != self.labels
+        wrong = ((self.actions - self.labels).abs() > tolerance).reshape(*self.mask.shape, -1).any(2)
         return (wrong & self.mask).sum(1).to(self.rewards.dtype)
 
     def to(self, device: torch.device | str) -> Trajectories:

@@ -92,6 +92,15 @@ def test_an_expert_of_the_wrong_shape_is_refused():
         make().label(lambda obs: torch.zeros(len(obs), 1))
 
 
+def test_continuous_disagreements_have_a_tolerance():
+    steering = torch.tensor([[[0.0, 0.5], [0.1, 0.5], [0.0, 0.9]]])
+    data = Trajectories(torch.zeros(1, 3, 1), steering, torch.zeros(1, 3), torch.ones(1, 3, dtype=torch.bool),
+                        torch.zeros(1, dtype=torch.bool), labels=torch.tensor([[[0.0, 0.5]] * 3]))
+    assert [data.disagreements(x).item() for x in (0.0, 0.2, 0.5)] == [2, 1, 0]
+    with pytest.raises(ValueError, match="tolerance is -1"):
+        data.disagreements(-1)
+
+
 def test_disagreements_need_labels():
     with pytest.raises(ValueError, match="label"):
         make().disagreements()

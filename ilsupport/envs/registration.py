@@ -13,10 +13,14 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from ilsupport.envs.base import Env
+from ilsupport.envs.brakelight import BrakeLight
 from ilsupport.envs.driving import Driving
+from ilsupport.envs.reach import Reach
 from ilsupport.envs.tightrope import Tightrope
 
-MAKERS: dict[str, Callable[..., Env]] = {"ilsupport/Driving-v0": Driving, "ilsupport/Tightrope-v0": Tightrope}
+MAKERS: dict[str, Callable[..., Env]] = {"ilsupport/BrakeLight-v0": BrakeLight,
+                                         "ilsupport/Driving-v0": Driving, "ilsupport/Reach-v0": Reach,
+                                         "ilsupport/Tightrope-v0": Tightrope}
 
 
 def register() -> None:
@@ -32,12 +36,20 @@ def _generator(np_random: np.random.Generator, device: torch.device) -> torch.Ge
 
 
 class Single(gymnasium.Env):
-    """One copy of a tensor environment as a plain gymnasium environment; keywords go to the environment."""
+    """One copy of a tensor environment as a plain gymnasium environment; keywords go to the environment.
 
-    metadata = {"render_modes": []}
+    `render()` gives an RGB array where the environment draws one. Raises ValueError for a render mode it has not.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 20}
 
     def __init__(self, maker: str, render_mode: str | None = None, **options) -> None:
         self.tensor_env = MAKERS[maker](**options)
+        if not hasattr(self.tensor_env, "render"):
+            self.metadata = {"render_modes": []}
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise ValueError(f"render_mode is {render_mode!r}, expected None"
+                             + "".join(f" or {mode!r}" for mode in self.metadata["render_modes"]) + f" for {maker}.")
         self.observation_space = self.tensor_env.observation_space
         self.action_space = self.tensor_env.action_space
         self.render_mode = render_mode
@@ -57,6 +69,9 @@ class Single(gymnasium.Env):
         obs, reward, terminated, truncated = self.tensor_env.step(batch)
         out_of_time = self._t >= self.tensor_env.horizon
         return self._numpy(obs), float(reward), bool(terminated), bool(truncated) or out_of_time, {}
+
+    def render(self) -> np.ndarray | None:
+        return self.tensor_env.render() if self.render_mode else None
 
     def _numpy(self, obs: torch.Tensor) -> np.ndarray:
         return obs[0].cpu().numpy().astype(self.observation_space.dtype)

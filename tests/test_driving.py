@@ -1,0 +1,161 @@
+"""The driving world: the bicycle against plain geometry, the cost, the expert, and bad input."""
+import math
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium.utils.env_checker import check_env
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import ilsupport as il
+from ilsupport.envs.camera import AHEAD, FULL_LOCK, HALF_LANE
+from ilsupport.envs.driving import RAIL, SPEED, STEP, TURN, WAVES
+
+
+def road_from_above(phases, metres, fine=1e-3):
+    """The road in the plane, integrated finely from where the car starts: positions (k, 2) and directions (k,)."""
+    s = torch.arange(0, metres, fine, dtype=torch.float64)
+    bend = sum(a * torch.sin(2 * math.pi * s / length + phase) for (length, a), phase in zip(WAVES, phases)) * FULL_LOCK
+    direction = torch.cumsum(bend * fine, 0)
+    return torch.stack([torch.cumsum(torch.cos(direction) * fine, 0), torch.cumsum(torch.sin(direction) * fine, 0)], 1), direction
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_car_drives_a_bicycles_path_over_a_road_in_the_plane(seed):
+    """Road coordinates against the plane: there the car is a point on a circle of curvature steering * FULL_LOCK."""
+    g = il.generator(seed)
+    env = il.Driving(dtype=torch.float64)
+    env.reset(1, g)
+    offset, phases = env._offset.clone(), env._phases.clone()
+    x, y, theta = 0.0, float(offset) * HALF_LANE, 0.0
+    for sway in (torch.rand(40, generator=g, dtype=torch.float64) - 0.5).tolist():
+        a = float(env.features[0, 2]) + sway
+        env.step(torch.tensor([[a]], dtype=torch.float64))
+        for _ in range(100):
+            x, y = x + SPEED * STEP / 100 * math.cos(theta), y + SPEED * STEP / 100 * math.sin(theta)
+            theta += SPEED * STEP / 100 * a * FULL_LOCK
+    road, direction = road_from_above(phases[0], 25)
+    nearest = int(((road - torch.tensor([x, y])) ** 2).sum(1).argmin())
+    dx, dy = x - road[nearest, 0], y - road[nearest, 1]
+    left = -dx * torch.sin(direction[nearest]) + dy * torch.cos(direction[nearest])
+    assert abs(float(left) / HALF_LANE - float(env.features[0, 0])) < 0.1  # Euler's steps of 0.5 m over 20 m
+    assert abs(theta - float(direction[nearest]) - float(env.features[0, 1])) < 0.03
+
+
+def test_the_bends_ahead_are_those_that_come(device, dtype):
+    """What a car on the middle of its lane sees 5 m ahead is under its wheels 5 m later."""
+    env = il.Driving(device=device, dtype=dtype)
+    env.reset(64, il.generator(0, device))
+    env._offset.zero_()
+    ahead = env.features[:, 3].clone()
+    for _ in range(int(AHEAD[1] / (SPEED * STEP))):
+        env._offset.zero_(), env._heading.zero_()  # drive exactly on the middle line
+        env.step(env.features[:, 2:3])
+    assert torch.allclose(env.features[:, 2], ahead, atol=1e-5)
+
+
+def test_the_expert_tracks_the_lane_and_how_well(device):
+    """The number of its docstring: 7 cm."""
+    env = il.Driving(device=device)
+    data = il.rollout(env, il.driving_expert, 200, generator=il.generator(0, device))
+    settled = data.observations[:, 40:, 0].abs()
+    assert settled.max() * HALF_LANE < 0.07
+    assert data.returns().max() == 0 == data.returns().min()
+
+
+def test_the_expert_comes_back_from_anywhere_within_three_seconds(device):
+    env = il.Driving(device=device)
+    env.reset(2000, il.generator(0, device))
+    unit = torch.rand(2, 2000, generator=il.generator(1, device), device=device) * 2 - 1
+    env.place(RAIL * unit[0], TURN * unit[1], env._phases)
+    for _ in range(60):
+        env.step(il.driving_expert(env.features))
+    assert env.features[:, 0].abs().max() < 1
+
+
+def test_it_costs_one_to_be_off_the_lane():
+    env = il.Driving()
+    env.reset(2, il.generator(0))
+    env.place(torch.tensor([0.5, 1.5]), torch.zeros(2), env._phases)
+    _, reward, terminated, truncated = env.step(torch.zeros(2, 1))
+    assert reward.tolist() == [0, -1] and not terminated.any() and not truncated.any()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**31), st.floats(-1, 1))
+def test_whatever_one_does_the_observation_stays_in_its_space(seed, steering):
+    env = il.Driving()
+    obs = env.reset(3, il.generator(seed))
+    for _ in range(100):
+        obs, *_ = env.step(torch.full((3, 1), steering))
+    low, high = (torch.as_tensor(x) for x in (env.observation_space.low, env.observation_space.high))
+    assert (obs >= low - 1e-6).all() and (obs <= high + 1e-6).all()
+
+
+def test_steering_units_steer_as_their_number_says(device):
+    g = il.generator(0, device)
+    steps, unit = il.Driving(device=device), il.Driving(bins=5, device=device)
+    steps.reset(5, g)
+    unit.reset(5, g)
+    unit.place(steps._offset, steps._heading, steps._phases)
+    row = torch.arange(5, device=device)
+    for _ in range(20):
+        a, *_ = steps.step((row * 0.5 - 1)[:, None])
+        b, *_ = unit.step(row)
+    assert torch.equal(a, b)
+
+
+def test_one_seed_one_drive_and_cameras_change_nothing_about_it(device):
+    drives = [il.rollout(il.Driving(device=device), il.driving_expert, 4, generator=il.generator(3, device), horizon=50)
+              for _ in range(2)]
+    assert torch.equal(drives[0].observations, drives[1].observations)
+    env = il.Driving(cameras=("left", "right"), device=device)
+    obs = env.reset(4, il.generator(3, device))
+    for _ in range(49):
+        assert obs.shape == (4, 2, 30, 32)
+        obs, *_ = env.step(il.driving_expert(env.features))
+    assert torch.equal(env.features, drives[0].observations[:, 49])
+
+
+@pytest.mark.parametrize("options", [{"cameras": ("left", "centre", "right")}, {"bins": 15}, {"render_mode": "rgb_array"}])
+def test_gymnasium_accepts_every_kind(options):
+    check_env(gymnasium.make("ilsupport/Driving-v0", **options).unwrapped)
+
+
+def test_render_draws_the_road():
+    env = gymnasium.make("ilsupport/Driving-v0", render_mode="rgb_array")
+    env.reset(seed=0)
+    view = env.render()
+    assert view.shape == (240, 320, 3) and view.dtype == np.uint8
+    bottom = view[-1].astype(int)
+    assert abs(bottom[160] - bottom[130]).max() < 180 and bottom[0, 1] > bottom[0, 0]  # tarmac or a dash; grass is green
+    with pytest.raises(ValueError, match="render_mode is 'rgb_array', expected None for ilsupport/Tightrope-v0"):
+        gymnasium.make("ilsupport/Tightrope-v0", render_mode="rgb_array")
+
+
+@pytest.mark.parametrize("options, words", [
+    ({"bins": 1}, "bins is 1"), ({"cameras": "left"}, r"expected a sequence, such as \('left',\)"),
+    ({"cameras": ("top",)}, "camera 'top', expected one of left, centre, right"), ({"horizon": 0}, "horizon")])
+def test_bad_options(options, words):
+    with pytest.raises(ValueError, match=words):
+        il.Driving(**options)
+
+
+def test_bad_actions():
+    env = il.Driving()
+    with pytest.raises(RuntimeError, match="before reset"):
+        env.step(torch.zeros(1, 1))
+    env.reset(2, il.generator(0))
+    for action in (torch.zeros(2), torch.zeros(2, 1, dtype=torch.int64), torch.zeros(3, 1)):
+        with pytest.raises(ValueError, match=r"expected floats \(2, 1\)"):
+            env.step(action)
+    discrete = il.Driving(bins=3)
+    discrete.reset(2, il.generator(0))
+    with pytest.raises(ValueError, match=r"expected whole numbers \(2,\)"):
+        discrete.step(torch.zeros(2, 1))
+    with pytest.raises(ValueError, match="outside the action space"):
+        il.rollout(env, lambda obs: torch.full((len(obs), 1), 1.5), 2, generator=il.generator(0))
+    with pytest.raises(ValueError, match=r"expected \(n, 8\) from Driving"):
+        il.driving_expert(torch.zeros(3, 4))
