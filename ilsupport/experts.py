@@ -18,17 +18,15 @@ def tightrope_expert(obs: Float[Tensor, "n 9"]) -> Int[Tensor, "n"]:
     return right_action(obs)
 
 
-def brakelight_expert(obs: Float[Tensor, "*n obs"]) -> Int[Tensor, "*n"]:
+def brakelight_expert(obs: Float[Tensor, "n *length 3"]) -> Int[Tensor, "n"]:
     """Brakes exactly while somebody is on the road, so it pays 0 on `BrakeLight(truth=True)` (page 8).
 
-    It reads the last column, the truth, and of a window that of the last frame. Raises ValueError if the column holds
-    anything but 0 and 1.
+    It reads the last column, the truth; of a window, that of the last frame. Raises ValueError for other observations.
     """
-    truth = obs[..., -1] if obs.ndim < 3 else obs[..., -1, -1]
-    if bool(((truth != 0) & (truth != 1)).any()):
-        raise ValueError(f"the last column reads {float(truth.flatten()[0]):.3g}, expected 0 or 1: this expert needs to see "
-                         "who is on the road; write BrakeLight(truth=True).")
-    return truth.long()
+    if obs.ndim not in (2, 3) or obs.shape[-1] != 3:
+        raise ValueError(f"observations have shape {tuple(obs.shape)}, expected (n, 3) or windows (n, length, 3): this expert "
+                         "must see who is on the road; write BrakeLight(truth=True).")
+    return (obs if obs.ndim == 2 else obs[:, -1])[:, 2].long()
 
 
 def cartpole_expert(obs: Float[Tensor, "n 4"]) -> Int[Tensor, "n"]:

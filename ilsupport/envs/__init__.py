@@ -1,11 +1,14 @@
 """Teaching environments, one a file: batched tensors on any device, and registered with gymnasium."""
 from ilsupport.envs.adapter import Gymnasium
 from ilsupport.envs.base import Env
+from ilsupport.envs.brakelight import BrakeLight
 from ilsupport.envs.camera import Camera
 from ilsupport.envs.driving import Driving
+from ilsupport.envs.reach import Reach
 from ilsupport.envs.registration import register
 from ilsupport.envs.tightrope import Tightrope, simulate, simulate_by_steps
+from ilsupport.envs.window import Window
 
 register()
 
-__all__ = ["Camera", "Driving", "Env", "Gymnasium", "Tightrope", "simulate", "simulate_by_steps"]
+__all__ = ["BrakeLight", "Camera", "Driving", "Env", "Gymnasium", "Reach", "Tightrope", "simulate", "simulate_by_steps", "Window"]

@@ -1,7 +1,11 @@
 """Policies: one head a file, one protocol for all (page 1; pages 7 and 8 add heads)."""
 from ilsupport.policies.base import MLP, Policy
 from ilsupport.policies.categorical import Categorical
+from ilsupport.policies.chunking import Chunked, chunks
 from ilsupport.policies.gaussian import Gaussian
+from ilsupport.policies.recurrent import GRU
 from ilsupport.policies.seeing import Seeing
+from ilsupport.policies.transformer import Transformer
+from ilsupport.policies.view import View
 
-__all__ = ["MLP", "Categorical", "Gaussian", "Policy", "Seeing"]
+__all__ = ["GRU", "MLP", "Categorical", "Chunked", "Gaussian", "Policy", "Seeing", "Transformer", "View", "chunks"]

@@ -1,6 +1,7 @@
 """What every policy answers, and the network under most of them (page 1)."""
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
@@ -48,14 +49,18 @@ class MLP(nn.Module):
     """A ReLU network; with a list of generators a stack of `M` of them, one batched matrix product a layer.
 
     Weights start as `nn.Linear`'s do (uniform within 1/sqrt(fan-in)), drawn from the generator of each student, so that
-    student `k` of a stack starts exactly where the same student alone would.
+    student `k` of a stack starts exactly where the same student alone would. The first of the `sizes` may be that of a
+    window, (length, d): the network then reads its frames side by side (page 8).
     """
 
-    def __init__(self, sizes: Sequence[int], generator: torch.Generator | Sequence[torch.Generator],
+    def __init__(self, sizes: Sequence[int | tuple[int, int]], generator: torch.Generator | Sequence[torch.Generator],
                  dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         stacked = not isinstance(generator, torch.Generator)
         generators = list(generator) if stacked else [generator]
+        self._window = not isinstance(sizes[0], int)
+        if self._window:
+            sizes = (math.prod(window_size(sizes[0])), *sizes[1:])
         if min(sizes) < 1 or not generators:
             raise ValueError(f"layer sizes {list(sizes)} and {len(generators)} generators, expected positive sizes and "
                              "at least one generator (one a student).")
@@ -68,6 +73,8 @@ class MLP(nn.Module):
         self._layers = list(zip(self.weights, self.biases))
 
     def forward(self, x: Float[Tensor, "*M n d"]) -> Float[Tensor, "*M n out"]:
+        if self._window:
+            x = x.flatten(-2)
         for i, (weight, bias) in enumerate(self._layers):
             if i:
                 x = torch.relu(x)
@@ -93,11 +100,21 @@ def _draw(sizes: Sequence[int], generator: torch.Generator, dtype: torch.dtype) 
     return tensors
 
 
-def check_observation(obs: Tensor, obs_dim: int, students: int | None, like: Tensor) -> None:
+def window_size(size: object) -> tuple[int, int]:
+    """`size` if it is that of a window of observations, (length, d); raise ValueError otherwise."""
+    if not isinstance(size, tuple) or len(size) != 2 or not all(isinstance(x, int) and x > 0 for x in size):
+        raise ValueError(f"an observation has size {size}, expected (length, d), both at least 1: this network reads windows "
+                         "of observations, as Window(env, length) gives them.")
+    return size
+
+
+def check_observation(obs: Tensor, obs_dim: int | tuple[int, int], students: int | None, like: Tensor) -> None:
     """Raise ValueError unless `obs` is what a network of this width takes, with the dtype and device of `like`."""
-    if obs.ndim != (2 if students is None else 3) or obs.shape[-1] != obs_dim or students not in (None, obs.shape[0]):
-        wanted = f"(n, {obs_dim})" if students is None else f"({students}, n, {obs_dim})"
-        raise ValueError(f"observations have shape {tuple(obs.shape)}, expected {wanted}.")
+    one = (obs_dim,) if isinstance(obs_dim, int) else obs_dim
+    lead = obs.ndim - len(one)
+    if lead != (1 if students is None else 2) or obs.shape[lead:] != one or students not in (None, obs.shape[0]):
+        wanted = ", ".join(map(str, ("n", *one) if students is None else (students, "n", *one)))
+        raise ValueError(f"observations have shape {tuple(obs.shape)}, expected ({wanted}).")
     if obs.dtype != like.dtype:
         raise ValueError(f"observations have dtype {obs.dtype}, expected {like.dtype} like the policy; "
                          f"write obs.to({like.dtype}) or build the policy with dtype={obs.dtype}.")

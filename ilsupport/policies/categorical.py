@@ -1,7 +1,7 @@
 """Discrete actions: behaviour cloning is cross-entropy (page 1)."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -14,13 +14,15 @@ class Categorical(nn.Module):
     """A network whose outputs are the logits of `n_actions` actions.
 
     Page 1: minimising its negative log-likelihood is minimising the cross-entropy with the expert's actions.
+    For windows of observations `obs_dim` is (length, d), and `net` may be `GRU` or `Transformer` (page 8).
     Raises ValueError on observations of another shape, dtype or device, and on actions outside 0 .. n_actions - 1.
     """
 
-    def __init__(self, obs_dim: int, n_actions: int, *, generator: torch.Generator | Sequence[torch.Generator],
-                 hidden: Sequence[int] = (64, 64), dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, obs_dim: int | tuple[int, int], n_actions: int, *,
+                 generator: torch.Generator | Sequence[torch.Generator], hidden: Sequence[int] = (64, 64),
+                 net: Callable[..., nn.Module] = MLP, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
-        self.net = MLP((obs_dim, *hidden, n_actions), generator, dtype)
+        self.net = net((obs_dim, *hidden, n_actions), generator, dtype)
         self.obs_dim, self.n_actions, self.students = obs_dim, n_actions, self.net.students
 
     def logits(self, obs: Float[Tensor, "*M n obs"]) -> Float[Tensor, "*M n actions"]:
@@ -29,12 +31,8 @@ class Categorical(nn.Module):
         return self.net(obs)
 
     def act(self, obs: Float[Tensor, "*M n obs"], generator: torch.Generator | None = None) -> Int[Tensor, "*M n"]:
-        """The most likely action, or with a generator a sample (by the Gumbel trick: no host sync)."""
-        logits = self.logits(obs)
-        if generator is not None:
-            uniform = torch.rand(logits.shape, generator=generator, dtype=logits.dtype, device=logits.device)
-            logits = logits - torch.log(-torch.log(uniform.clamp_(torch.finfo(logits.dtype).tiny, 1 - 1e-7)))
-        return logits.argmax(-1)
+        """The most likely action, or with a generator a sample."""
+        return pick(self.logits(obs), generator)
 
     def log_prob(self, obs: Float[Tensor, "*M n obs"], action: Int[Tensor, "*M n"]) -> Float[Tensor, "*M n"]:
         """Log-probability of each action."""
@@ -54,3 +52,11 @@ class Categorical(nn.Module):
         if bool(((action < 0) | (action >= self.n_actions)).any()):
             raise ValueError(f"actions range from {int(action.min())} to {int(action.max())}, "
                              f"expected integers 0 .. {self.n_actions - 1}.")
+
+
+def pick(logits: Float[Tensor, "*n choices"], generator: torch.Generator | None = None) -> Int[Tensor, "*n"]:
+    """The largest of the last dimension, or with a generator a draw in proportion to `exp(logits)` (the Gumbel trick: no host sync)."""
+    if generator is not None:
+        uniform = torch.rand(logits.shape, generator=generator, dtype=logits.dtype, device=logits.device)
+        logits = logits - torch.log(-torch.log(uniform.clamp_(torch.finfo(logits.dtype).tiny, 1 - 1e-7)))
+    return logits.argmax(-1)

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -17,20 +17,22 @@ class Gaussian(nn.Module):
     """`N(mu(s), std^2 I)` over `act_dim` actions; `std=None` learns a standard deviation for each state and dimension.
 
     `limits = (low, high)` clips what `act` plays, as an actuator would; likelihood and loss know nothing of it.
+    For windows of observations `obs_dim` is (length, d), and `net` may be `GRU` or `Transformer` (page 8).
     Page 1: with `std = 1` the negative log-likelihood is half the squared error plus `act_dim / 2 * log(2 pi)`.
     Raises ValueError for a std that is not positive, limits out of order, and on observations of another shape, dtype or device.
     """
 
-    def __init__(self, obs_dim: int, act_dim: int, *, generator: torch.Generator | Sequence[torch.Generator],
-                 std: float | None = 1.0, limits: tuple[float, float] | None = None, hidden: Sequence[int] = (64, 64),
-                 dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, obs_dim: int | tuple[int, int], act_dim: int, *,
+                 generator: torch.Generator | Sequence[torch.Generator], std: float | None = 1.0,
+                 limits: tuple[float, float] | None = None, hidden: Sequence[int] = (64, 64),
+                 net: Callable[..., nn.Module] = MLP, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         if std is not None and not 0 < std < math.inf:
             raise ValueError(f"std is {std}, expected a positive number, or None to learn it.")
         if limits is not None and not limits[0] < limits[1]:
             raise ValueError(f"limits are {limits}, expected (low, high) with low < high.")
         self.limits = limits or (-math.inf, math.inf)
-        self.net = MLP((obs_dim, *hidden, act_dim if std is not None else 2 * act_dim), generator, dtype)
+        self.net = net((obs_dim, *hidden, act_dim if std is not None else 2 * act_dim), generator, dtype)
         self.obs_dim, self.act_dim, self.std, self.students = obs_dim, act_dim, std, self.net.students
 
     def parameters_at(self, obs: Float[Tensor, "*M n obs"]) -> tuple[Tensor, Tensor | float]:
