@@ -1,6 +1,7 @@
 """Behaviour cloning: fit a policy to pairs of observations and expert actions (page 1)."""
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from ilsupport._checks import check_finite
 from ilsupport._threads import one_thread, work_of
+from ilsupport.checkpoint import STEPS, Checkpoint
 from ilsupport.estimate import Estimate
 from ilsupport.policies.base import Policy
 from ilsupport.random import spawn
@@ -27,7 +29,7 @@ class History(NamedTuple):
 
 def fit(policy: Policy, data: Data | Sequence[Data], *, generator: torch.Generator | Sequence[torch.Generator],
         steps: int = 2000, batch_size: int = 64, lr: float | Sequence[float] = 1e-3, autocast: bool = False,
-        progress: bool = False) -> History:
+        progress: bool = False, checkpoint: str | os.PathLike | None = None) -> History:
     """Minimise the policy's loss on `data` by Adam, in place, over shuffled batches: the whole of behaviour cloning.
 
     data        Trajectories, or a pair (observations (N, *obs), targets (N, *act)); for a stack of M students one for
@@ -36,10 +38,13 @@ def fit(policy: Policy, data: Data | Sequence[Data], *, generator: torch.Generat
                 would learn alone with its own data, generator and learning rate
     lr          Adam's learning rate, or for a stack a list of M
     autocast    bfloat16 in the forward pass: faster where the processor has it, at the same held-out loss
+    checkpoint  a file that holds the state of training, written every 20 s and at the end; the same call made again goes
+                on from it, to the same result (on a CPU bit for bit), or with more steps trains further
 
     Returns the loss of each step. On an interrupt (Ctrl-C) the policy keeps what it has learnt so far.
-    Raises ValueError for empty data, wrong shapes, dtypes, devices or actions, NaN or infinity in the data, and
-    FloatingPointError naming the step at which the loss stopped being finite.
+    Raises ValueError for empty data, wrong shapes, dtypes, devices or actions, NaN or infinity in the data, and a
+    checkpoint of another run; FloatingPointError naming the step at which the loss stopped being finite; OSError if the
+    checkpoint cannot be written.
     """
     if steps < 1 or batch_size < 1:
         raise ValueError(f"steps = {steps} and batch_size = {batch_size}, expected both at least 1.")
@@ -52,8 +57,16 @@ def fit(policy: Policy, data: Data | Sequence[Data], *, generator: torch.Generat
     noise = _noise(policy, streams)
     losses: list[Tensor] = []
     chunk = max(1, min(stream.n for stream in streams) // batch_size)  # batches gathered at once: about an epoch
-    with one_thread(work_of(policy, batch_size), device), _bar(steps, progress) as bar:
-        for start in range(0, steps, chunk):
+    saved, done = None, 0
+    if checkpoint is not None:
+        saved = Checkpoint(checkpoint, policy, optimiser, streams, _flat(noise), (obs, target, batch_size, rates, autocast))
+        chunk = min(chunk, STEPS)
+        if (before := saved.resume()) is not None:
+            losses, done = [before.to(device)], len(before)
+        if done > steps:
+            raise ValueError(f"{checkpoint} has trained for {done} steps, more than the {steps} asked for.")
+    with one_thread(work_of(policy, batch_size), device), _bar(steps, progress, done) as bar:
+        for start in range(done, steps, chunk):
             count = min(chunk, steps - start)
             rows = torch.stack([stream.take(count * batch_size) for stream in streams]).to(device)
             batches = _gather(obs, target, rows, stacked=policy.students is not None)
@@ -64,6 +77,8 @@ def fit(policy: Policy, data: Data | Sequence[Data], *, generator: torch.Generat
             losses.append(torch.stack(part))
             _check_losses(losses[-1], start)
             bar.update(count)
+            if saved is not None:
+                saved.save(losses, finished=start + count == steps)
     return History(torch.cat(losses).cpu())
 
 
@@ -113,15 +128,15 @@ class _Stream:
 
     def __init__(self, n: int, generator: torch.Generator) -> None:
         self.n, self.generator = n, generator
-        self._left = torch.empty(0, dtype=torch.int64, device=generator.device)
+        self.left = torch.empty(0, dtype=torch.int64, device=generator.device)
 
     def take(self, count: int) -> Tensor:
-        parts, have = [self._left], len(self._left)
+        parts, have = [self.left], len(self.left)
         while have < count:
             parts.append(torch.randperm(self.n, generator=self.generator, device=self.generator.device))
             have += self.n
         rows = torch.cat(parts)
-        self._left = rows[count:]
+        self.left = rows[count:]
         return rows[:count]
 
 
@@ -194,6 +209,10 @@ def _check_losses(losses: Tensor, start: int) -> None:
                                  "or scale the observations to about [-1, 1].")
 
 
-def _bar(steps: int, progress: bool):
+def _flat(noise: tuple) -> list[torch.Generator]:
+    return [g for part in noise for g in ([part] if isinstance(part, torch.Generator) else part)]
+
+
+def _bar(steps: int, progress: bool, done: int):
     from tqdm.auto import tqdm
-    return tqdm(total=steps, disable=not progress, unit="step", desc="fit")
+    return tqdm(total=steps, initial=done, disable=not progress, unit="step", desc="fit")

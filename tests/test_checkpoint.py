@@ -1,0 +1,177 @@
+"""A run that is killed goes on where it was, to the same bits; a damaged or foreign file is named."""
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import torch
+
+import ilsupport as il
+from ilsupport import checkpoint
+
+
+@pytest.fixture(autouse=True)
+def write_at_every_look(monkeypatch):
+    monkeypatch.setattr(checkpoint, "SECONDS", 0.0)
+    monkeypatch.setattr("ilsupport.bc.STEPS", 7)
+
+
+def pairs(seed=0):
+    obs = torch.randn(100, 3, generator=il.generator(seed))
+    return obs, obs[:, :1].sin()
+
+
+class Killed(BaseException):
+    """Stands for `kill -9`: nothing of the process is left but its files."""
+
+
+KINDS = {
+    "one": lambda: il.Gaussian(3, 1, generator=il.generator(0), hidden=(8,)),
+    "stack": lambda: il.Gaussian(3, 1, generator=il.spawn(il.generator(0), 3), hidden=(8,)),
+}
+
+
+def run(path, make, kill_at=None, steps=60, **options):
+    """A run from its very start, which dies at the call number `kill_at` of the loss."""
+    policy, g = make(), il.generator(1)
+    calls, loss = 0, policy.loss
+
+    def dying(*batch):
+        nonlocal calls
+        calls += 1
+        if calls == kill_at:
+            raise Killed
+        return loss(*batch)
+    policy.loss = dying
+    history = il.fit(policy, pairs(), generator=g, steps=steps, batch_size=8, checkpoint=path, **options)
+    return torch.cat([p.flatten() for p in policy.parameters()] + [history.losses.flatten(), g.get_state().float()]).detach()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("options", [{}, {"lr": [1e-2, 1e-3, 1e-3]}], ids=["", "rates"])
+def test_killed_anywhere_it_ends_in_the_same_bits(kind, options, tmp_path):
+    if options and kind == "one":
+        options = {"lr": 1e-2}
+    whole = run(None, KINDS[kind], **options)
+    assert torch.equal(run(tmp_path / "whole", KINDS[kind], **options), whole)
+    for kill_at in (1, 8, 9, 23, 60):
+        path = tmp_path / f"{kill_at}"
+        with pytest.raises(Killed):
+            run(path, KINDS[kind], kill_at, **options)
+        assert torch.equal(run(path, KINDS[kind], **options), whole), kill_at
+        assert torch.equal(run(path, KINDS[kind], kill_at=1, **options), whole)  # finished: nothing is trained again
+
+
+def test_a_noisy_camera_goes_on_with_its_own_noise(tmp_path):
+    data = il.rollout(il.Driving(), il.driving_expert, 2, generator=il.generator(0), horizon=40)
+
+    def train(path, steps):
+        head = il.Gaussian(960, 1, hidden=(4,), generator=il.generator(1))
+        policy = il.Seeing(il.Camera(noise=0.1), head, generator=il.generator(2))
+        return il.fit(policy, data, generator=il.generator(3), steps=steps, batch_size=8, checkpoint=path).losses
+    train(tmp_path / "a", 20)
+    assert torch.equal(train(tmp_path / "a", 40), train(None, 40))
+
+
+def test_killed_while_writing_it_goes_on_from_the_one_before(tmp_path, monkeypatch):
+    whole, path, replace = run(None, KINDS["one"]), tmp_path / "run", os.replace
+    for kill_at in range(1, 9):  # each of the two renames of each of the first writes
+        calls = 0
+
+        def dying(*names):
+            nonlocal calls
+            calls += 1
+            if calls == kill_at:
+                raise Killed
+            replace(*names)
+        monkeypatch.setattr(checkpoint.os, "replace", dying)
+        with pytest.raises(Killed):
+            run(path, KINDS["one"])
+        monkeypatch.setattr(checkpoint.os, "replace", replace)
+        assert torch.equal(run(path, KINDS["one"]), whole), kill_at
+        for file in tmp_path.iterdir():
+            file.unlink()
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b[:8] + b"x" * 40 + b[48:]])
+def test_a_damaged_file_falls_back_to_the_last_good_one(damage, tmp_path):
+    whole, path = run(None, KINDS["one"]), tmp_path / "run"
+    with pytest.raises(Killed):
+        run(path, KINDS["one"], kill_at=40)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.warns(UserWarning, match=r"a checkpoint is damaged .*going on from run.previous"):
+        assert torch.equal(run(path, KINDS["one"]), whole)
+
+
+def test_nothing_whole_left(tmp_path):
+    path = tmp_path / "run"
+    path.write_bytes(b"not a checkpoint")
+    with pytest.raises(ValueError, match="no whole checkpoint .*Delete what is there to start anew"):
+        run(path, KINDS["one"])
+
+
+def test_a_full_disk_leaves_the_last_good_one(tmp_path, monkeypatch):
+    path, save, writes = tmp_path / "run", checkpoint.save_file, 0
+
+    def full(tensors, name, **about):
+        nonlocal writes
+        writes += 1
+        if writes == 3:
+            name.write_bytes(b"half of")
+            raise OSError(28, "No space left on device")
+        save(tensors, name, **about)
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(OSError, match="could not write .*No space left.*free some space and run the same again"):
+        run(path, KINDS["one"])
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["run", "run.previous"]
+    assert torch.equal(run(path, KINDS["one"]), run(None, KINDS["one"]))
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path):
+    path = tmp_path / "run"
+    run(path, KINDS["one"])
+    for other in (dict(lr=1e-2), dict(batch_size=4)):
+        policy = KINDS["one"]()
+        with pytest.raises(ValueError, match="the checkpoint of another run"):
+            il.fit(policy, pairs(), generator=il.generator(1), **({"steps": 60, "batch_size": 8} | other), checkpoint=path)
+    for data, seed in ((pairs(5), 1), (pairs(), 2)):
+        with pytest.raises(ValueError, match="the checkpoint of another run"):
+            il.fit(KINDS["one"](), data, generator=il.generator(seed), steps=60, batch_size=8, checkpoint=path)
+    with pytest.raises(ValueError, match="has trained for 60 steps, more than the 10 asked for"):
+        run(path, KINDS["one"], steps=10)
+    with pytest.raises(FileNotFoundError, match="make it first"):
+        run(tmp_path / "nowhere" / "run", KINDS["one"])
+
+
+@pytest.mark.slow
+def test_kill_minus_9(tmp_path):
+    """A real process, killed by the system at random moments of training and of writing."""
+    script = textwrap.dedent("""
+        import os, random, signal, sys, threading
+        import torch, ilsupport as il
+        from ilsupport import bc, checkpoint
+        path, out, seed = sys.argv[1:]
+        checkpoint.SECONDS, bc.STEPS = 0.0, 7
+        if seed != "never":
+            threading.Timer(random.Random(seed).uniform(0, 1.5), os.kill, (os.getpid(), signal.SIGKILL)).start()
+        obs = torch.randn(100, 3, generator=il.generator(0))
+        policy = il.Gaussian(3, 1, generator=il.generator(0), hidden=(8,))
+        history = il.fit(policy, (obs, obs[:, :1].sin()), generator=il.generator(1), steps=2500, batch_size=8,
+                         checkpoint=None if path == "none" else path)
+        with open(out, "w") as file:
+            file.write(checkpoint.fingerprint([*policy.state_dict().values(), history.losses]))
+        os._exit(0)
+    """)
+
+    def start(path, seed):
+        command = [sys.executable, "-W", "ignore", "-c", script, str(path), str(tmp_path / "out"), str(seed)]
+        return subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}).returncode
+    assert start("none", "never") == 0
+    whole = (tmp_path / "out").read_text()
+    (tmp_path / "out").unlink()
+    ends = [start(tmp_path / "run", seed) for seed in range(4)]
+    assert -signal.SIGKILL in ends
+    assert start(tmp_path / "run", "never") == 0
+    assert (tmp_path / "out").read_text() == whole
