@@ -2,12 +2,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Shaped
-from torch import Tensor
+from torch import Tensor, nn
 
 from ilsupport._checks import check_finite
 from ilsupport._threads import one_thread, work_of
@@ -41,6 +41,9 @@ def fit(policy: Policy, data: Data | Sequence[Data], *, generator: torch.Generat
     checkpoint  a file that holds the state of training, written every 20 s and at the end; the same call made again goes
                 on from it, to the same result (on a CPU bit for bit), or with more steps trains further
 
+    Under `torchrun`, with a process group initialised, each process takes its share of every batch (DistributedDataParallel):
+    the same losses as one process with the same `batch_size`, up to rounding. Give every process the same seeds and data.
+
     Returns the loss of each step. On an interrupt (Ctrl-C) the policy keeps what it has learnt so far.
     Raises ValueError for empty data, wrong shapes, dtypes, devices or actions, NaN or infinity in the data, and a
     checkpoint of another run; FloatingPointError naming the step at which the loss stopped being finite; OSError if the
@@ -54,7 +57,11 @@ def fit(policy: Policy, data: Data | Sequence[Data], *, generator: torch.Generat
     device = parameters[0].device
     optimiser = torch.optim.Adam(parameters, lr=float(rates[0]) if len(set(rates)) == 1 else 1.0, fused=True)
     scale = None if len(set(rates)) == 1 else torch.tensor(rates, device=device)
-    noise = _noise(policy, streams)
+    rank, world = _processes()
+    if batch_size % world:
+        raise ValueError(f"batch_size is {batch_size} for {world} processes, expected a multiple: each takes its share.")
+    loss_of, share = _spread(policy, world), batch_size // world
+    noise = _noise(policy, streams, rank, world)
     losses: list[Tensor] = []
     chunk = max(1, min(stream.n for stream in streams) // batch_size)  # batches gathered at once: about an epoch
     saved, done = None, 0
@@ -72,23 +79,52 @@ def fit(policy: Policy, data: Data | Sequence[Data], *, generator: torch.Generat
             batches = _gather(obs, target, rows, stacked=policy.students is not None)
             part = []
             for k in range(count):
-                batch = (x.narrow(-1 - dims, k * batch_size, batch_size) for x, dims in batches)
-                part.append(_step(policy, optimiser, parameters, scale, (*batch, *noise), autocast))
-            losses.append(torch.stack(part))
+                batch = (x.narrow(-1 - dims, k * batch_size + rank * share, share) for x, dims in batches)
+                part.append(_step(loss_of, optimiser, parameters, scale, (*batch, *noise), autocast))
+            losses.append(_average(torch.stack(part), world))
             _check_losses(losses[-1], start)
             bar.update(count)
-            if saved is not None:
+            if saved is not None and rank == 0:
                 saved.save(losses, finished=start + count == steps)
     return History(torch.cat(losses).cpu())
 
 
-def _step(policy, optimiser, parameters, scale, batch, autocast) -> Tensor:
+def _processes() -> tuple[int, int]:
+    """Which process this is, and of how many."""
+    group = torch.distributed
+    return (group.get_rank(), group.get_world_size()) if group.is_available() and group.is_initialized() else (0, 1)
+
+
+class _Loss(nn.Module):
+    """A policy's loss as a forward pass, which is where DistributedDataParallel hooks in."""
+
+    def __init__(self, policy: nn.Module) -> None:
+        super().__init__()
+        self.policy = policy
+
+    def forward(self, *batch: Tensor) -> Tensor:
+        return self.policy.loss(*batch)
+
+
+def _spread(policy: Policy, world: int) -> Callable[..., Tensor]:
+    """The loss, its gradient averaged over the processes if there are several."""
+    return policy.loss if world == 1 else nn.parallel.DistributedDataParallel(_Loss(policy))
+
+
+def _average(losses: Tensor, world: int) -> Tensor:
+    if world > 1:
+        torch.distributed.all_reduce(losses)
+        losses = losses / world
+    return losses
+
+
+def _step(loss_of, optimiser, parameters, scale, batch, autocast) -> Tensor:
     """One gradient step. Students of a stack share no parameter, so the gradient of their sum is each one's own."""
     if autocast:
         with torch.autocast(parameters[0].device.type, torch.bfloat16):
-            loss = policy.loss(*batch)
+            loss = loss_of(*batch)
     else:
-        loss = policy.loss(*batch)
+        loss = loss_of(*batch)
     optimiser.zero_grad()
     (loss if loss.ndim == 0 else loss.sum()).backward()
     if scale is None:
@@ -140,11 +176,11 @@ class _Stream:
         return rows[:count]
 
 
-def _noise(policy: Policy, streams: list[_Stream]) -> tuple:
+def _noise(policy: Policy, streams: list[_Stream], rank: int, world: int) -> tuple:
     """What a head whose loss draws noise takes after the batch: a generator of its own, or for a stack a list."""
     if not getattr(policy, "draws_noise", False):
         return ()
-    generators = [spawn(stream.generator, 1)[0] for stream in streams]  # apart from the shuffle, so that neither moves the other
+    generators = [spawn(stream.generator, world)[rank] for stream in streams]  # apart from the shuffle, so that neither moves the other
     return (generators[0] if policy.students is None else generators,)
 
 

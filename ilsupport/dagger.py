@@ -4,13 +4,16 @@ Ross, Gordon and Bagnell (2011), algorithm 3.1.
 """
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from ilsupport import checkpoint as checkpoints
 from ilsupport._checks import check_probability
 from ilsupport.bc import History, fit
 from ilsupport.envs.base import Env
@@ -68,39 +71,75 @@ def mixture(expert: Act, learner: Act, beta: float, generator: torch.Generator) 
 
 def dagger(env: Env, expert: Policy | Act, new_policy: Callable[[torch.Generator], Policy], *, rounds: int, n: int,
            generator: torch.Generator, horizon: int | None = None, beta: Schedule = first_round_only,
-           train: Callable[..., History] = fit) -> Iterator[Round]:
+           data: Trajectories | None = None, train: Callable[..., History] = fit,
+           checkpoint: str | os.PathLike | None = None) -> Iterator[Round]:
     """Yield one `Round` after another: play `n` episodes with the mixture, label them, aggregate, train a fresh student.
 
     expert      any callable from observations (N, *obs) to actions (N, *act): a script, a network, a person
     new_policy  builds an untrained student, or stack of students, from a generator
     beta        probability that the expert rather than the learner acts, by round: a function of 0, 1, 2, ...
+    data        demonstrations to start from: round 0 then plays nothing and asks nobody, it trains on these (a person
+                drives first and labels later, page 5)
     train       called as `train(policy, data, generator=generator)`; `functools.partial(fit, steps=500)` sets options
+    checkpoint  a folder that keeps the labels of each round, and through `train(..., checkpoint=file)` its training: the same
+                call made again after a kill goes on there, to the same result, and asks for no label twice
 
     Which policy of the sequence to return is yours to choose, by validation (page 5). If training is interrupted, the
     round still arrives with all labels collected, and the interrupt follows when the next one is asked for.
-    Raises ValueError for rounds below 1, a beta outside [0, 1], and an expert that answers with the wrong shape.
+    Raises ValueError for rounds below 1, a beta outside [0, 1], an expert that answers with the wrong shape, and a
+    checkpoint of another run.
     """
+    folder = None if checkpoint is None else Path(checkpoint)
     if rounds < 1:
         raise ValueError(f"rounds is {rounds}, expected at least 1.")
     expert, learner = actor(expert), None
-    data: list[Trajectories] = []
+    given, data = data, []
     for i in range(rounds):
         check_probability(f"beta({i})", beta(i))
         policy = new_policy(generator)
         students = policy.students or 1
-        act = mixture(expert, learner or actor(policy), beta(i), generator)
-        batch = rollout(env, act, n * students, generator=generator, horizon=horizon)
-        # An expert that drove has said what it would do: people are slow, so nobody is asked twice.
-        batch = replace(batch, labels=batch.actions) if beta(i) == 1 else batch.label(expert)
-        parts = [batch[k * n:(k + 1) * n] for k in range(students)]
+        if i == 0 and given is not None:
+            parts = [given] * students
+        else:
+            act = mixture(expert, learner or actor(policy), beta(i), generator)
+            batch = _kept(folder, i, (n, horizon, beta(i)), generator, lambda: _labelled(
+                rollout(env, act, n * students, generator=generator, horizon=horizon), expert, beta(i)))
+            parts = [batch[k * n:(k + 1) * n] for k in range(students)]
         data = [Trajectories.cat([old, new]) for old, new in zip(data, parts)] if data else parts
         mine = data[0] if policy.students is None else data
         history, interrupt = None, None
         try:
-            history = train(policy, mine, generator=generator)
+            file = {} if folder is None else {"checkpoint": folder / f"round-{i}.fit"}
+            history = train(policy, mine, generator=generator, **file)
         except KeyboardInterrupt as stop:
             interrupt = stop
         yield Round(i, policy, mine, beta(i), max(part.steps for part in data), history)
         if interrupt is not None:
             raise interrupt
         learner = actor(policy)
+
+
+def _labelled(batch: Trajectories, expert: Act, beta: float) -> Trajectories:
+    """An expert that drove has said what it would do: people are slow, so nobody is asked twice."""
+    return replace(batch, labels=batch.actions) if beta == 1 else batch.label(expert)
+
+
+def _kept(folder: Path | None, i: int, options: tuple, generator: torch.Generator,
+          collect: Callable[[], Trajectories]) -> Trajectories:
+    """The labelled episodes of round `i`: from the folder if they are there, else collected and written there."""
+    if folder is None:
+        return collect()
+    folder.mkdir(parents=True, exist_ok=True)
+    path, identity = folder / f"round-{i}.labels", checkpoints.fingerprint([options, generator.get_state()])
+    found = checkpoints.read(path)
+    if found is None:
+        batch = collect()
+        tensors = {f.name: value for f in fields(batch) if (value := getattr(batch, f.name)) is not None}
+        checkpoints.write(path, tensors | {"generator": generator.get_state()}, {"identity": identity})
+        return batch
+    tensors, about = found
+    if about["identity"] != identity:
+        raise ValueError(f"{folder} holds the rounds of another run: its seed or options differ. Delete it to start anew, or "
+                         "choose another folder.")
+    generator.set_state(tensors.pop("generator"))
+    return Trajectories(**tensors).to(generator.device)

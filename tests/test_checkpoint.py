@@ -175,3 +175,48 @@ def test_kill_minus_9(tmp_path):
     assert -signal.SIGKILL in ends
     assert start(tmp_path / "run", "never") == 0
     assert (tmp_path / "out").read_text() == whole
+
+
+def rounds_of_dagger(folder, die_at=None, seed=4):
+    """Three rounds with a stack of two; dies at the expert's question or the training step number `die_at`."""
+    calls = 0
+
+    def tick():
+        nonlocal calls
+        calls += 1
+        if calls == die_at:
+            raise Killed
+
+    def expert(obs):
+        tick()
+        return il.tightrope_expert(obs)
+
+    def new_policy(g):
+        policy = il.Categorical(9, 3, hidden=(8,), generator=il.spawn(g, 2))
+        loss = policy.loss
+
+        def ticking(*batch):
+            tick()
+            return loss(*batch)
+        policy.loss = ticking
+        return policy
+
+    def train(policy, data, **options):
+        return il.fit(policy, data, steps=20, batch_size=8, **options)
+    g = il.generator(seed)
+    made = list(il.dagger(il.Tightrope(horizon=5), expert, new_policy, rounds=3, n=3, generator=g, train=train, checkpoint=folder))
+    weights = [p.flatten() for r in made for p in r.policy.parameters()]
+    return torch.cat([*weights, *(r.history.losses.flatten() for r in made), g.get_state().float()]).detach(), calls
+
+
+def test_dagger_killed_anywhere_goes_on_to_the_same_bits_and_asks_nobody_twice(tmp_path):
+    whole, calls = rounds_of_dagger(tmp_path / "whole")
+    assert torch.equal(rounds_of_dagger(None)[0], whole)
+    for die_at in range(1, calls + 1, 4):
+        folder = tmp_path / f"{die_at}"
+        with pytest.raises(Killed):
+            rounds_of_dagger(folder, die_at)
+        assert torch.equal(rounds_of_dagger(folder)[0], whole), die_at
+        assert rounds_of_dagger(folder)[1] == 0  # all labels and all training are there
+    with pytest.raises(ValueError, match="the rounds of another run"):
+        rounds_of_dagger(tmp_path / "whole", seed=5)
