@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from ilsupport._checks import check_probability
+from ilsupport.envs import fork
 from ilsupport.envs.reach import RADIUS, SPEED, Reach
 from ilsupport.envs.tightrope import right_action
 
@@ -96,6 +98,26 @@ def reach_play(env: Reach, *, generator: torch.Generator) -> Callable[[Float[Ten
         fresh = env.places(len(obs), generator)
         aim = fresh if aim is None else torch.where((obs[:, :2] - aim).norm(dim=1, keepdim=True) < RADIUS, fresh, aim)
         return walk(torch.cat([obs[:, :2], aim], 1))
+    return act
+
+
+def fork_expert(generator: torch.Generator, left: float = 0.5) -> Callable[[Float[Tensor, "n 4"]], Float[Tensor, "n 2"]]:
+    """Passes the tree of `Fork` on the left or on the right (page 7).
+
+    While no side is chosen (`fork.side` is 0, which is so on the first step) a coin with chance `left` decides; one step
+    later position and velocity tell the side, and it is kept. The hand trembles: the action is `fork.steer` and Gaussian
+    noise of standard deviation `fork.TREMBLE`. It does not crash (tests/test_fork.py). Raises ValueError for `left`
+    outside [0, 1] and observations of another shape.
+    """
+    check_probability("left", left)
+
+    def act(obs: Tensor) -> Tensor:
+        _check_columns("Fork", obs, 4)
+        noise = torch.randn(len(obs), 2, generator=generator, dtype=obs.dtype, device=obs.device)
+        coin = torch.rand(len(obs), generator=generator, dtype=obs.dtype, device=obs.device)
+        taken = fork.side(obs)
+        taken = torch.where(taken == 0, torch.where(coin < left, 1, -1).to(obs.dtype), taken)
+        return (fork.steer(obs, taken) + fork.TREMBLE * noise).clamp(-1, 1)
     return act
 
 

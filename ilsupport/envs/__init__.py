@@ -4,6 +4,7 @@ from ilsupport.envs.base import Env
 from ilsupport.envs.brakelight import BrakeLight
 from ilsupport.envs.camera import Camera
 from ilsupport.envs.driving import Driving
+from ilsupport.envs.fork import Fork
 from ilsupport.envs.reach import Reach
 from ilsupport.envs.registration import register
 from ilsupport.envs.tightrope import Tightrope, simulate, simulate_by_steps
@@ -11,4 +12,7 @@ from ilsupport.envs.window import Window
 
 register()
 
-__all__ = ["BrakeLight", "Camera", "Driving", "Env", "Gymnasium", "Reach", "Tightrope", "simulate", "simulate_by_steps", "Window"]
+__all__ = [
+    "BrakeLight", "Camera", "Driving", "Env", "Fork", "Gymnasium", "Reach", "Tightrope", "simulate",
+    "simulate_by_steps", "Window",
+]

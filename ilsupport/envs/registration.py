@@ -15,11 +15,12 @@ from gymnasium.vector.utils import batch_space
 from ilsupport.envs.base import Env
 from ilsupport.envs.brakelight import BrakeLight
 from ilsupport.envs.driving import Driving
+from ilsupport.envs.fork import Fork
 from ilsupport.envs.reach import Reach
 from ilsupport.envs.tightrope import Tightrope
 
 MAKERS: dict[str, Callable[..., Env]] = {"ilsupport/BrakeLight-v0": BrakeLight,
-                                         "ilsupport/Driving-v0": Driving, "ilsupport/Reach-v0": Reach,
+                                         "ilsupport/Driving-v0": Driving, "ilsupport/Fork-v0": Fork, "ilsupport/Reach-v0": Reach,
                                          "ilsupport/Tightrope-v0": Tightrope}
 
 

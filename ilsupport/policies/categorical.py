@@ -55,7 +55,7 @@ class Categorical(nn.Module):
 
 
 def pick(logits: Float[Tensor, "*n choices"], generator: torch.Generator | None = None) -> Int[Tensor, "*n"]:
-    """The largest of the last dimension, or with a generator a draw in proportion to `exp(logits)` (the Gumbel trick: no host sync)."""
+    """The index of the largest, or with a generator one drawn in proportion to exp(logits) (Gumbel's trick: no host sync)."""
     if generator is not None:
         uniform = torch.rand(logits.shape, generator=generator, dtype=logits.dtype, device=logits.device)
         logits = logits - torch.log(-torch.log(uniform.clamp_(torch.finfo(logits.dtype).tiny, 1 - 1e-7)))

@@ -1,0 +1,122 @@
+"""Demonstrations under disturbance: the demonstrator is pushed, and its answers to the push are what we keep (page 6).
+
+Noise injection, and DART (Laskey and others, 2017), which sets the noise by the learner's own error.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+import gymnasium
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ilsupport._checks import check_finite
+from ilsupport.bc import History, fit
+from ilsupport.envs.base import Env
+from ilsupport.policies.base import Policy
+from ilsupport.rollout import Act, actor, rollout
+from ilsupport.trajectories import Trajectories
+
+
+def demonstrate(env: Env, expert: Policy | Act, n: int, *, generator: torch.Generator, horizon: int | None = None,
+                covariance: float | Float[Tensor, "*M d d"] = 0.0) -> Trajectories:
+    """`n` episodes of an expert whose actions reach the world with Gaussian noise, clipped to the action space.
+
+    `actions` are what was executed, `labels` what the expert meant; it is asked once a step.
+    covariance   of the noise, drawn anew at each step: a variance for every coordinate, or a matrix (d, d); for a stack
+                 of M students (M, d, d), and then `n` episodes under each, rows in student order
+
+    Raises ValueError for a covariance that is not symmetric and positive semidefinite, or of another shape, and for an
+    environment whose actions are not a box.
+    """
+    space = env.action_space
+    if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) != 1:
+        raise ValueError(f"the action space is {space}, expected a Box of shape (d,): Gaussian noise needs numbers to move.")
+    low, high = (torch.as_tensor(x, dtype=env.dtype, device=env.device) for x in (space.low, space.high))
+    root = _root(covariance, space.shape[0]).to(env.device, env.dtype)
+    rows = n * (len(root) if root.ndim == 3 else 1)
+    act, meant = actor(expert), []
+
+    def disturbed(obs: Tensor) -> Tensor:
+        meant.append(act(obs))
+        push = torch.randn(rows, len(low), generator=generator, dtype=env.dtype, device=env.device)
+        push = (push.view(*root.shape[:-2], n, -1) @ root).view(rows, -1)
+        return torch.minimum(torch.maximum(meant[-1] + push, low), high)
+
+    played = rollout(env, disturbed, rows, generator=generator, horizon=horizon)
+    return replace(played, labels=torch.stack(meant, 1)[:, :played.horizon])
+
+
+def error_covariance(policy: Policy, data: Trajectories | list[Trajectories]) -> Float[Tensor, "*M d d"]:
+    """Mean outer product of the policy's error on `data`, `E[(a - a*)(a - a*)^T]`, about zero: bias counts.
+
+    For a stack a list of M data sets with as many steps each, and one matrix a student.
+    """
+    parts = [part.pairs() for part in ([data] if isinstance(data, Trajectories) else data)]
+    obs, target = (torch.stack(column) for column in zip(*parts))
+    with torch.no_grad():
+        error = (policy.act(obs[0])[None] if policy.students is None else policy.act(obs)) - target
+    moment = error.mT @ error / error.shape[1]
+    return moment[0] if policy.students is None else moment
+
+
+class DartRound(NamedTuple):
+    """What one round of DART leaves behind. For a stack of students `data` is a list, and `covariance` (M, d, d).
+
+    index, policy, data (the aggregate so far), covariance (of the noise in this round's demonstrations), labels (asked
+    for so far, a student), history
+    """
+
+    index: int
+    policy: Policy
+    data: Trajectories | list[Trajectories]
+    covariance: Tensor
+    labels: int
+    history: History
+
+
+def dart(env: Env, expert: Policy | Act, new_policy: Callable[[torch.Generator], Policy], *, rounds: int, n: int,
+         generator: torch.Generator, horizon: int | None = None,
+         train: Callable[..., History] = fit) -> Iterator[DartRound]:
+    """Yield one `DartRound` after another: the expert drives `n` episodes under noise, a fresh student learns all so far.
+
+    Before the last student learns from new episodes it is examined on them: they are held out, at no extra label. Its error
+    covariance there is the next round's noise; rounds 0 and 1 have none. Laskey and others (2017), equation for Gaussian
+    noise, without their prior on its size (page 6). Arguments as in `dagger`; `train` is called as
+    `train(policy, data, generator=generator)`. Raises ValueError for rounds below 1 and as `demonstrate` does.
+    """
+    if rounds < 1:
+        raise ValueError(f"rounds is {rounds}, expected at least 1.")
+    policy, data, covariance = None, [], None
+    for i in range(rounds):
+        last, policy = policy, new_policy(generator)
+        students = policy.students or 1
+        if covariance is None:
+            covariance = torch.zeros(students, *env.action_space.shape * 2, dtype=env.dtype, device=env.device)
+        batch = demonstrate(env, expert, n, generator=generator, horizon=horizon, covariance=covariance)
+        parts = [batch[k * n:(k + 1) * n] for k in range(students)]
+        exam = None if last is None else error_covariance(last, parts if policy.students else parts[0])
+        data = [Trajectories.cat(pair) for pair in zip(data, parts)] if data else parts
+        mine = data[0] if policy.students is None else data
+        history = train(policy, mine, generator=generator)
+        used = covariance[0] if policy.students is None else covariance
+        yield DartRound(i, policy, mine, used, max(part.steps for part in data), history)
+        covariance = covariance if exam is None else exam.view_as(covariance)
+
+
+def _root(covariance: float | Tensor, d: int) -> Float[Tensor, "*M d d"]:
+    """The symmetric square root of a covariance, in float64."""
+    matrix = torch.as_tensor(covariance, dtype=torch.float64)
+    matrix = matrix * torch.eye(d, dtype=torch.float64, device=matrix.device) if matrix.ndim == 0 else matrix
+    if matrix.ndim not in (2, 3) or matrix.shape[-2:] != (d, d):
+        raise ValueError(f"covariance has shape {tuple(matrix.shape)}, expected a variance, ({d}, {d}) or (students, {d}, {d}).")
+    check_finite("covariance", matrix)
+    values, vectors = torch.linalg.eigh(matrix)
+    size = float(matrix.abs().max())
+    if float((matrix - matrix.mT).abs().max()) > 1e-6 * size or float(values.min()) < -1e-6 * size:
+        raise ValueError(f"the covariance has smallest eigenvalue {float(values.min()):.3g}, expected a symmetric matrix "
+                         "without negative ones; a standard deviation s goes in as s ** 2.")
+    return vectors * values.clamp(min=0).sqrt().unsqueeze(-2) @ vectors.mT

@@ -1,0 +1,64 @@
+"""Diffusion: learn to say what is noise in a noisy action, then clean noise until it is an action (pages 7 and 7b)."""
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ilsupport.policies.base import check_observation
+from ilsupport.policies.ode import Transport, noise_and_time
+
+
+class Diffusion(Transport):
+    """A network that is shown `cos(phi) * action + sin(phi) * noise` and answers which noise.
+
+    Training is DDPM's (Ho and others, 2020) at `levels` angles phi between an action (0) and noise (pi/2): the cosine
+    schedule (Nichol and Dhariwal, 2021), whose cumulative signal is cos(phi)^2. Acting is DDIM's deterministic sampler
+    (Song and others, 2021): take the noise that the network sees for true, go to a lower level, look again; `steps` times,
+    from noise to action. The network's answer enters as `sin(phi) x + cos(phi) answer`, so that near pure noise it need
+    not learn to copy its input; the answer itself is then the velocity dx/dphi, and DDIM a ride on its field.
+    """
+
+    def __init__(self, obs_dim: int, act_dim: int, *, generator: torch.Generator | Sequence[torch.Generator],
+                 levels: int = 50, steps: int = 10, limits: tuple[float, float] | None = None,
+                 hidden: Sequence[int] = (64, 64), dtype: torch.dtype = torch.float32) -> None:
+        if not 1 <= steps <= levels:
+            raise ValueError(f"steps = {steps} and levels = {levels}, expected 1 <= steps <= levels.")
+        super().__init__(obs_dim, act_dim, generator=generator, steps=steps, limits=limits, hidden=hidden, dtype=dtype)
+        self.levels = levels
+
+    def angle(self, level: Tensor) -> Tensor:
+        """How far from an action (level 0) to pure noise, in radians; the last level, `levels`, is just short of pi/2."""
+        return level / (self.levels + 1) * math.pi / 2
+
+    def noise(self, obs: Float[Tensor, "*M n obs"], x: Float[Tensor, "*M n act"], level: Tensor) -> Float[Tensor, "*M n act"]:
+        """What the network takes for noise in `x`, whose level is 1 .. levels: one for all, or one each (*M, n, 1)."""
+        phi = self.angle(level)
+        return phi.sin() * x + phi.cos() * self.at(obs, x, 1 - level / self.levels)
+
+    def loss(self, obs: Float[Tensor, "*M n obs"], action: Float[Tensor, "*M n act"],
+             generator: torch.Generator | Sequence[torch.Generator]) -> Float[Tensor, "*M"]:
+        """Squared error of the noise, summed over dimensions; not a likelihood."""
+        check_observation(obs, self.obs_dim, self.students, self.net.like)
+        noise, share = noise_and_time(action, generator)
+        level = 1 + (share * self.levels).floor()
+        phi = self.angle(level)
+        noisy = phi.cos() * action + phi.sin() * noise
+        return (self.noise(obs, noisy, level) - noise).square().sum(-1).mean(-1)
+
+    def velocity(self, obs: Float[Tensor, "*M n obs"], x: Float[Tensor, "*M n act"], t: Tensor) -> Float[Tensor, "*M n act"]:
+        """dx/dt, from time 0 (the last level) to time 1 (an action): the limit of DDIM in many steps."""
+        return -self.angle(torch.full_like(t, self.levels)) * self.at(obs, x, t)
+
+    def path(self, obs: Float[Tensor, "*M n obs"], noise: Float[Tensor, "*M n act"]) -> Iterator[Float[Tensor, "*M n act"]]:
+        """DDIM: the `steps + 1` samples from the noise to the action, as for a moving picture."""
+        x, levels = noise, ((1 - self.times(self.steps)) * self.levels).round()
+        yield x
+        for level, lower in zip(levels[:-1], levels[1:]):
+            seen = self.noise(obs, x, level)
+            clean = (x - self.angle(level).sin() * seen) / self.angle(level).cos()
+            x = self.angle(lower).cos() * clean + self.angle(lower).sin() * seen
+            yield x

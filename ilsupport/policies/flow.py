@@ -1,0 +1,41 @@
+"""Flow matching: learn the velocity that carries noise to actions on straight lines (pages 7 and 7b)."""
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ilsupport.policies.base import check_observation
+from ilsupport.policies.ode import Transport, noise_and_time
+
+
+class Flow(Transport):
+    """A network that answers: at `x`, at time `t`, which way and how fast?
+
+    Training: draw a straight line from noise to a demonstrated action, stand on it at time t, regress on its velocity
+    `action - noise` (Lipman and others, 2023; Liu and others, 2023: rectified flow). Where lines cross the network learns
+    their mean velocity, and following the means carries the noise to the right distribution all the same.
+    Acting: Euler's rule in `steps` steps. One step is no distribution at all: a perfect network takes every noise to the mean.
+    """
+
+    def loss(self, obs: Float[Tensor, "*M n obs"], action: Float[Tensor, "*M n act"],
+             generator: torch.Generator | Sequence[torch.Generator]) -> Float[Tensor, "*M"]:
+        """Squared error of the velocity, summed over dimensions; not a likelihood."""
+        check_observation(obs, self.obs_dim, self.students, self.net.like)
+        noise, t = noise_and_time(action, generator)
+        x = (1 - t) * noise + t * action
+        return (self.velocity(obs, x, t) - (action - noise)).square().sum(-1).mean(-1)
+
+    def velocity(self, obs: Float[Tensor, "*M n obs"], x: Float[Tensor, "*M n act"], t: Tensor) -> Float[Tensor, "*M n act"]:
+        """dx/dt, from time 0 (noise) to time 1 (an action)."""
+        return self.at(obs, x, t)
+
+    def path(self, obs: Float[Tensor, "*M n obs"], noise: Float[Tensor, "*M n act"]) -> Iterator[Float[Tensor, "*M n act"]]:
+        """Euler's rule: the `steps + 1` samples from the noise to the action, as for a moving picture."""
+        x, times = noise, self.times(self.steps)
+        yield x
+        for now, then in zip(times[:-1], times[1:]):
+            x = x + (then - now) * self.velocity(obs, x, now)
+            yield x

@@ -1,0 +1,114 @@
+"""Noise carried to an action along a differential equation: what diffusion and flow matching share (pages 7 and 7b)."""
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ilsupport.policies.base import MLP, check_observation, randn
+from ilsupport.policies.gaussian import Gaussian
+
+WAVES = 4            # sines and cosines that tell a network the time
+DENSITY_STEPS = 100  # of Heun's rule, for log_prob
+
+
+class Transport(nn.Module):
+    """Standard normal noise at time 0 becomes an action at time 1 along dx/dt = velocity(obs, x, t).
+
+    Subclasses (`Diffusion`, `Flow`) say how the velocity is learnt and stepped along. `steps` is how many steps, hence
+    network calls, `act` takes; set it at will after training. `limits = (low, high)` clips what `act` plays. Networks
+    expect actions of about [-1, 1]: the noise they start from has size 1.
+    """
+
+    draws_noise = True
+
+    def __init__(self, obs_dim: int, act_dim: int, *, generator: torch.Generator | Sequence[torch.Generator], steps: int = 10,
+                 limits: tuple[float, float] | None = None, hidden: Sequence[int] = (64, 64),
+                 dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        if limits is not None and not limits[0] < limits[1]:
+            raise ValueError(f"limits are {limits}, expected (low, high) with low < high.")
+        self.limits = limits or (-math.inf, math.inf)
+        self.net = MLP((obs_dim + act_dim + 2 * WAVES, *hidden, act_dim), generator, dtype)
+        self.obs_dim, self.act_dim, self.steps, self.students = obs_dim, act_dim, steps, self.net.students
+        self.times(steps)  # checks it
+
+    def at(self, obs: Float[Tensor, "*M n obs"], x: Float[Tensor, "*M n act"], t: Tensor) -> Float[Tensor, "*M n act"]:
+        """The network's output at `x` and time `t`: one for all, or one each (*M, n, 1)."""
+        return self.net(torch.cat([obs, x, time_features(t.expand(*x.shape[:-1], 1))], -1))
+
+    def velocity(self, obs: Float[Tensor, "*M n obs"], x: Float[Tensor, "*M n act"], t: Tensor) -> Float[Tensor, "*M n act"]:
+        """dx/dt."""
+        raise NotImplementedError
+
+    def path(self, obs: Float[Tensor, "*M n obs"], noise: Float[Tensor, "*M n act"]) -> Iterator[Float[Tensor, "*M n act"]]:
+        """The `steps + 1` samples on the way: first the noise, last the action."""
+        raise NotImplementedError
+
+    def times(self, steps: int) -> Float[Tensor, "steps+1"]:
+        """From 0 to 1. Raises ValueError for fewer than one step."""
+        if steps < 1:
+            raise ValueError(f"steps = {steps}, expected at least one step from noise to an action.")
+        return torch.linspace(0, 1, steps + 1, dtype=self.net.like.dtype, device=self.net.like.device)
+
+    def act(self, obs: Float[Tensor, "*M n obs"], generator: torch.Generator | None = None) -> Float[Tensor, "*M n act"]:
+        """A sample; without a generator what becomes of zero noise: usually one of the answers, not always the likeliest,
+        and where two are equally good it may lie between them."""
+        check_observation(obs, self.obs_dim, self.students, self.net.like)
+        shape = (*obs.shape[:-1], self.act_dim)
+        x = obs.new_zeros(shape) if generator is None else randn(shape, generator, obs)
+        for x in self.path(obs, x):
+            pass
+        return x.clamp(*self.limits)
+
+    def log_prob(self, obs: Float[Tensor, "*M n obs"], action: Float[Tensor, "*M n act"]) -> Float[Tensor, "*M n"]:
+        """Log-density of each action under the differential equation itself, which `act` follows in `steps` steps.
+
+        Costs `act_dim` backward passes at each of 100 times, and carries no gradient: to look at, not to train on.
+        """
+        check_observation(obs, self.obs_dim, self.students, self.net.like)
+        return log_density(lambda x, t: self.velocity(obs, x, t), action, self.times(DENSITY_STEPS))
+
+    check_targets = Gaussian.check_targets
+
+
+def time_features(t: Float[Tensor, "*n 1"]) -> Float[Tensor, "*n 8"]:
+    """The time in [0, 1] as waves of 1/2, 1, 2 and 4 turns: a network reads it off these more easily than off one number."""
+    angle = t * math.pi * 2.0 ** torch.arange(WAVES, dtype=t.dtype, device=t.device)
+    return torch.cat([angle.sin(), angle.cos()], -1)
+
+
+def noise_and_time(action: Float[Tensor, "*M n act"], generator: torch.Generator | Sequence[torch.Generator]
+                   ) -> tuple[Float[Tensor, "*M n act"], Float[Tensor, "*M n 1"]]:
+    """Standard normal noise like the actions, and for each a time uniform in [0, 1): the rank of one more normal draw."""
+    draw = randn((*action.shape[:-1], action.shape[-1] + 1), generator, action)
+    return draw[..., :-1], torch.special.ndtr(draw[..., -1:]).clamp(max=1 - torch.finfo(action.dtype).eps)
+
+
+def log_density(velocity: Callable[[Tensor, Tensor], Tensor], x: Float[Tensor, "*n d"],
+                times: Float[Tensor, "steps"]) -> Float[Tensor, "*n"]:
+    """Log-density at `x` of where dx/dt = velocity(x, t) carries standard normal noise from `times[0]` to `times[-1]`.
+
+    The instantaneous change of variables (Chen and others, 2018): walk back to the noise it came from and add up the
+    divergence on the way, which says how much the flow has thinned the crowd. Heun's rule between the times; the
+    divergence is exact, by a backward pass a dimension. No gradient flows through the result.
+    """
+    thinned = torch.zeros_like(x[..., 0])
+    for late, early in zip(times.flip(0)[:-1], times.flip(0)[1:]):
+        h = late - early
+        here, divergence = _with_divergence(velocity, x, late)
+        there, divergence_there = _with_divergence(velocity, x - h * here, early)
+        x = x.detach() - h * (here + there) / 2
+        thinned = thinned + h * (divergence + divergence_there) / 2
+    return -(x.square() + math.log(2 * math.pi)).sum(-1) / 2 - thinned
+
+
+def _with_divergence(velocity: Callable[[Tensor, Tensor], Tensor], x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        v = velocity(x, t)
+        slopes = [torch.autograd.grad(v[..., i].sum(), x, retain_graph=True)[0][..., i] for i in range(x.shape[-1])]
+    return v.detach(), torch.stack(slopes).sum(0)

@@ -1,0 +1,144 @@
+"""Chunks against plans made by hand."""
+import math
+
+import gymnasium
+import pytest
+import torch
+
+from ilsupport import (Chunked, Diffusion, Discretised, Flow, Gaussian, Latent, Mixture, Trajectories, View, chunks, evaluate,
+                       fit, generator, rollout, spawn)
+
+
+class Clock:
+    """Observation: the step, and who one is. Any action will do."""
+
+    observation_space = gymnasium.spaces.Box(0, 1000, (2,))
+    action_space = gymnasium.spaces.Box(-1e4, 1e4, (1,))
+    horizon, device, dtype = 7, torch.device("cpu"), torch.float64
+
+    def reset(self, n, generator):
+        self.x = torch.stack([torch.zeros(n), torch.arange(n)], 1).double()
+        return self.x
+
+    def step(self, action):
+        self.x = self.x + torch.tensor([1.0, 0.0])
+        never = torch.zeros(len(action), dtype=torch.bool)
+        return self.x, action[:, 0], never, never
+
+
+class Scripted(torch.nn.Module):
+    """Plans made at step t by copy c: 100 c + 10 t + 0, 1, 2."""
+
+    students, act_dim = None, 3
+
+    def act(self, obs, generator=None):
+        return 100 * obs[:, 1:] + 10 * obs[:, :1] + torch.arange(3.0, dtype=obs.dtype)
+
+
+def played(policy, n=2):
+    return rollout(Clock(), policy, n, generator=generator(0)).actions[..., 0]
+
+
+def test_open_loop_plays_each_plan_to_its_end():
+    assert played(Chunked(Scripted(), 3)).tolist() == [[0, 1, 2, 30, 31, 32, 60], [100, 101, 102, 130, 131, 132, 160]]
+
+
+@pytest.mark.parametrize("m", [0.0, 0.5, 3.0])
+def test_an_ensemble_weighs_all_plans_for_a_step_the_oldest_first(m):
+    expected = []
+    for t in range(7):
+        said = [10 * made + (t - made) for made in range(max(0, t - 2), t + 1)]  # the oldest first
+        weights = [math.exp(-m * i) for i in range(len(said))]
+        expected.append(sum(w * x for w, x in zip(weights, said)) / sum(weights))
+    expected = torch.tensor(expected, dtype=torch.float64)
+    torch.testing.assert_close(played(Chunked(Scripted(), 3, ensemble=m)), torch.stack([expected, expected + 100]))
+
+
+@pytest.mark.parametrize("ensemble", [None, 0.3])
+@pytest.mark.parametrize("students", [None, 3])
+def test_a_chunk_of_one_is_the_head(ensemble, students):
+    g = generator(0) if students is None else spawn(generator(0), students)
+    head = Gaussian(2, 1, generator=g, dtype=torch.float64)
+    for sample in (False, True):
+        plain, chunked = (rollout(Clock(), policy, 4, generator=generator(1), sample=sample)
+                          for policy in (head, Chunked(head, 1, ensemble=ensemble)))
+        assert torch.equal(plain.actions, chunked.actions)
+
+
+def test_every_batch_of_episodes_starts_with_an_empty_memory():
+    policy = Chunked(Scripted(), 3)
+    assert torch.equal(played(policy), played(policy)) and torch.equal(played(policy, 5)[:2], played(policy))
+    assert policy.act(torch.tensor([[4.0, 1.0]])).tolist() == [[140.0]]
+
+
+@pytest.mark.parametrize("ensemble", [None, 0.1])
+def test_a_stack_is_its_students(ensemble):
+    stack = Gaussian(2, 3, generator=spawn(generator(0), 2), dtype=torch.float64)
+    actions = played(Chunked(stack, 3, ensemble=ensemble), 4)
+    for k, g in enumerate(spawn(generator(0), 2)):
+        alone = Chunked(Gaussian(2, 3, generator=g, dtype=torch.float64), 3, ensemble=ensemble)
+
+        class Shifted(Clock):  # copies are numbered through the whole stack
+            def reset(self, n, generator):
+                self.x = super().reset(n, generator) + torch.tensor([0.0, 4.0 * k])
+                return self.x
+        mine = rollout(Shifted(), alone, 4, generator=generator(0)).actions[..., 0]
+        torch.testing.assert_close(actions[4 * k:4 * k + 4], mine)
+    assert len(evaluate(Clock(), Chunked(stack, 3), 2, generator=generator(0))) == 2
+
+
+@pytest.mark.parametrize("students", [None, 2])
+@pytest.mark.parametrize("cls", [Diffusion, Discretised, Flow, Gaussian, Latent, Mixture])
+def test_any_continuous_head_makes_plans(cls, students):
+    """Also one that sees a part only; sampled from the same generator, plans are the same."""
+    make = lambda seed: generator(seed) if students is None else spawn(generator(seed), students)  # noqa: E731
+    policy = Chunked(View(cls(1, 3, generator=make(0), dtype=torch.float64), lambda obs: obs[..., :1]), 3, ensemble=0.1)
+    data = rollout(Clock(), lambda obs: torch.sin(obs[:, :1]), 4, generator=generator(0))
+    fit(policy, chunks(data, 3), generator=generator(1), steps=3, batch_size=8)
+    one, same, other = (rollout(Clock(), policy, 4, generator=generator(seed), sample=True).actions for seed in (2, 2, 3))
+    assert one.shape == (4 * (students or 1), 7, 1) and torch.equal(one, same) and not torch.equal(one, other)
+    best = rollout(Clock(), policy, 4, generator=generator(2)).actions
+    assert torch.equal(best, rollout(Clock(), policy, 4, generator=generator(3)).actions)
+
+
+def demonstrations(*lengths):
+    episodes = [(torch.full((n, 1), float(i)), 10.0 * i + torch.stack([torch.arange(n), -torch.arange(n)], 1))
+                for i, n in enumerate(lengths)]
+    return Trajectories.from_episodes(episodes)
+
+
+def test_chunks_are_actions_in_a_row_and_stop_where_the_episode_stops():
+    obs, plans = chunks(demonstrations(4, 2, 3), 3)
+    assert obs[:, 0].tolist() == [0, 0, 2]
+    assert plans.tolist() == [[0, 0, 1, -1, 2, -2], [1, -1, 2, -2, 3, -3], [20, 20, 21, 19, 22, 18]]
+    one = demonstrations(4, 2, 3)
+    assert all(torch.equal(a, b) for a, b in zip(chunks(one, 1), one.pairs()))
+
+
+def test_fit_learns_the_plan():
+    data = rollout(Clock(), lambda obs: torch.sin(obs[:, :1]), 8, generator=generator(0))
+    policy = Chunked(Gaussian(2, 3, generator=generator(1), dtype=torch.float64), 3)
+    pairs = chunks(data, 3)
+    losses = fit(policy, pairs, generator=generator(2), steps=600, lr=1e-2).losses
+    assert losses[-1] < losses[0]
+    assert (policy.plan(pairs[0]).flatten(1) - pairs[1]).abs().mean() < 0.1
+    torch.testing.assert_close(policy.loss(*pairs), -policy.log_prob(*pairs).mean())
+
+
+def test_bad_chunks():
+    with pytest.raises(ValueError, match="chunk length must be at least 1"):
+        Chunked(Scripted(), 0)
+    with pytest.raises(ValueError, match="ensemble is -1"):
+        Chunked(Scripted(), 3, ensemble=-1)
+    with pytest.raises(ValueError, match="multiple of the chunk length 2"):
+        Chunked(Scripted(), 2)
+    with pytest.raises(ValueError, match="longest episode has 4 steps"):
+        chunks(demonstrations(4, 2), 5)
+    data = demonstrations(4)
+    with pytest.raises(ValueError, match="not a plan"):
+        chunks(data.label(lambda obs: torch.zeros(len(obs), 2)), 2)
+    assert len(chunks(data.label(lambda obs: data.actions[0]), 2)[0]) == 3  # the expert's own
+    with pytest.raises(ValueError, match="continuous"):
+        chunks(Trajectories.from_episodes([(torch.zeros(4, 1), torch.zeros(4, dtype=torch.int64))]), 2)
+    with pytest.raises(ValueError, match="Categorical"):
+        Chunked(Gaussian(1, 2, generator=generator(0)), 2).check_targets(torch.tensor([1, 2]))

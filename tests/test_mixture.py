@@ -1,0 +1,168 @@
+"""The mixture head against torch.distributions, against numerical integration, and against its own collapse."""
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ilsupport import Mixture, fit, generator, spawn
+
+KINDS = pytest.mark.parametrize("full", [False, True], ids=["diagonal", "full"])
+
+
+def head(g, full=False, components=3, act_dim=2, dtype=torch.float64, **options):
+    policy = Mixture(4, act_dim, components, generator=g, full=full, hidden=(8, 8), dtype=dtype, **options)
+    with torch.no_grad():
+        for weight in policy.net.weights:  # far enough from the start for correlations of every sign
+            weight.mul_(3)
+    return policy
+
+
+def batch(g, lead=(), n=7, act_dim=2, dtype=torch.float64, device="cpu"):
+    return (torch.randn(*lead, n, d, generator=g, dtype=dtype, device=device) for d in (4, act_dim))
+
+
+def reference(policy, obs):
+    """The same density, built by torch.distributions from Cholesky factors."""
+    log_weight, mean, scale, slopes = policy.parameters_at(obs)
+    factor = torch.diag_embed(scale)
+    if slopes is not None:
+        factor = torch.linalg.inv(torch.eye(policy.act_dim).to(slopes) + slopes) @ factor
+    components = torch.distributions.MultivariateNormal(mean, scale_tril=factor.tril())
+    return torch.distributions.MixtureSameFamily(torch.distributions.Categorical(logits=log_weight), components)
+
+
+@given(seed=st.integers(0, 2**32 - 1), full=st.booleans(), components=st.integers(1, 6), act_dim=st.integers(1, 4))
+@settings(max_examples=40, deadline=None)
+def test_likelihood_is_that_of_torch_distributions(seed, full, components, act_dim):
+    g = generator(seed)
+    policy = head(g, full, components, act_dim)
+    obs, action = batch(g, act_dim=act_dim)
+    torch.testing.assert_close(policy.log_prob(obs, action), reference(policy, obs).log_prob(action))
+    torch.testing.assert_close(policy.loss(obs, action), -policy.log_prob(obs, action).mean())
+    assert torch.allclose(policy.parameters_at(obs)[0].exp().sum(-1), torch.ones(7, dtype=torch.float64))
+
+
+@KINDS
+def test_the_density_integrates_to_one(full):
+    policy, span = head(generator(0), full), torch.linspace(-12, 12, 601, dtype=torch.float64)
+    grid = torch.cartesian_prod(span, span)
+    obs = torch.randn(1, 4, generator=generator(1), dtype=torch.float64)
+    mass = policy.log_prob(obs.expand(len(grid), 4), grid).detach().exp().sum() * (span[1] - span[0]) ** 2
+    assert abs(float(mass) - 1) < 1e-3
+
+
+@KINDS
+def test_samples_have_the_distribution_they_claim(full, device):
+    """Two-sample Kolmogorov-Smirnov tests of both coordinates, their sum and difference: correlations show in these."""
+    n, policy = 20_000, head(generator(0, device), full)
+    obs = torch.randn(1, 4, generator=generator(1, device), dtype=torch.float64, device=device)
+    drawn = policy.act(obs.expand(n, 4), generator(2, device)).cpu()
+    torch.manual_seed(3)  # torch.distributions knows no generator
+    theirs = reference(policy, obs).sample((n,))[:, 0].cpu()
+    for direction in torch.tensor([[1.0, 0], [0, 1], [1, 1], [1, -1]], dtype=torch.float64):
+        assert ks_distance(drawn @ direction, theirs @ direction) < 1.95 * math.sqrt(2 / n)  # p = 0.001
+    swapped = drawn.flip(1)  # and the test can fail
+    assert ks_distance(swapped[:, 0], theirs[:, 0]) > 1.95 * math.sqrt(2 / n)
+
+
+def ks_distance(x, y):
+    both = torch.cat([x, y]).sort().values
+    below = [torch.searchsorted(z.sort().values, both, right=True) / len(z) for z in (x, y)]
+    return float((below[0] - below[1]).abs().max())
+
+
+def test_a_sample_is_decided_by_its_generator(dtype):
+    policy = head(generator(0), True, dtype=dtype)
+    obs, _ = batch(generator(1), dtype=dtype)
+    one, same, other = (policy.act(obs, generator(seed)) for seed in (2, 2, 3))
+    assert torch.equal(one, same) and not torch.equal(one, other) and one.dtype == dtype
+    assert torch.equal(policy.act(obs), policy.act(obs))
+
+
+@KINDS
+def test_a_stack_is_its_students(full, device):
+    together = head(spawn(generator(0, device), 3), full)
+    alone = [head(g, full) for g in spawn(generator(0, device), 3)]
+    obs, action = batch(generator(5, device), (3,), device=device)
+    torch.testing.assert_close(together.act(obs), torch.stack([p.act(o) for p, o in zip(alone, obs)]))
+    torch.testing.assert_close(together.loss(obs, action), torch.stack([p.loss(o, a) for p, o, a in zip(alone, obs, action)]))
+
+
+def test_a_stack_learns_what_its_students_learn():
+    obs, action = batch(generator(5), n=40)
+    together, streams = head(spawn(generator(0), 2), True), spawn(generator(1), 2)
+    fit(together, (obs, action), generator=streams, steps=30, batch_size=8)
+    for k, (g, stream) in enumerate(zip(spawn(generator(0), 2), spawn(generator(1), 2))):
+        alone = head(g, True)
+        fit(alone, (obs, action), generator=stream, steps=30, batch_size=8)
+        torch.testing.assert_close(together.log_prob(obs.expand(2, -1, -1), action.expand(2, -1, -1))[k],
+                                   alone.log_prob(obs, action))
+
+
+def test_without_a_generator_it_plays_the_mean_of_greatest_density():
+    policy = head(generator(0), True, components=5)
+    obs, _ = batch(generator(1))
+    means = policy.parameters_at(obs)[1]
+    density = torch.stack([policy.log_prob(obs, means[:, k]) for k in range(5)], -1)
+    torch.testing.assert_close(policy.act(obs), means[torch.arange(7), density.argmax(-1)])
+    assert len(density.argmax(-1).unique()) > 1
+
+
+def test_no_density_without_bound():
+    """All data on one action: the likelihood climbs to what the floor allows and no further."""
+    policy = Mixture(4, 2, 3, floor=0.05, generator=generator(0), hidden=(8,))
+    obs, action = torch.randn(64, 4, generator=generator(1)), torch.full((64, 2), 0.3)
+    fit(policy, (obs, action), generator=generator(2), steps=1500, lr=1e-2)
+    ceiling = -2 * math.log(0.05 * math.sqrt(2 * math.pi))
+    best = float(policy.log_prob(obs, action).detach().max())
+    assert ceiling - 1 < best <= ceiling + 1e-4
+    assert policy.parameters_at(obs)[2].min() > 0.05
+
+
+def corners(n, g):
+    """Actions near the 16 corners of a cube in 4 dimensions, all alike whatever the observation."""
+    corner = 1.6 * torch.randint(2, (n, 4), generator=g) - 0.8
+    return torch.randn(n, 4, generator=g), corner + 0.05 * torch.randn(n, 4, generator=g)
+
+
+def test_spread_means_find_the_modes_that_equal_starts_fuse():
+    """Four students each, on 16 modes: the likelihood at best is minus the entropy, log 16 and four narrow Gaussians."""
+    best = -math.log(16) - 4 * math.log(0.05 * math.sqrt(2 * math.pi * math.e))
+    data, reached = corners(2000, generator(1)), {}
+    for components, spread in ((16, 1.0), (32, 0.0), (32, 1.0)):
+        policy = Mixture(4, 4, components, spread=spread, generator=spawn(generator(0), 4), hidden=(16,))
+        fit(policy, data, generator=generator(2), steps=1000, lr=4e-3)
+        reached[components, spread] = -policy.loss(*(x.expand(4, -1, -1) for x in data)).detach()
+    assert reached[32, 1.0].min() > best - 0.25
+    assert reached[32, 1.0].mean() > reached[32, 0.0].mean() + 0.1
+    assert reached[32, 1.0].mean() > reached[16, 1.0].mean() + 0.1  # spare components help
+
+
+def test_limits_clip_what_is_played_and_not_what_is_likely():
+    free, clipped = (head(generator(0), limits=limits) for limits in (None, (-0.1, 0.2)))
+    obs, action = batch(generator(1), n=50)
+    for g in (None, generator(2)):
+        played = clipped.act(obs, g)
+        assert played.min() == -0.1 and played.max() == 0.2
+    assert torch.equal(free.log_prob(obs, action), clipped.log_prob(obs, action))
+
+
+@pytest.mark.parametrize("options, message", [
+    (dict(components=0), "components is 0"), (dict(floor=0.0), "floor"), (dict(floor=math.nan), "floor"),
+    (dict(spread=-1.0), "spread"), (dict(limits=(1.0, -1.0)), "low < high"),
+])
+def test_bad_settings(options, message):
+    with pytest.raises(ValueError, match=message):
+        Mixture(4, 2, **options, generator=generator(0))
+
+
+def test_bad_observations_and_targets():
+    policy = Mixture(4, 2, generator=generator(0))
+    with pytest.raises(ValueError, match=r"expected \(n, 4\)"):
+        policy.act(torch.zeros(5, 3))
+    with pytest.raises(ValueError, match="Categorical"):
+        fit(policy, (torch.zeros(5, 4), torch.zeros(5, dtype=torch.int64)), generator=generator(0))
+    with pytest.raises(ValueError, match=r"\(N, 2\)"):
+        fit(policy, (torch.zeros(5, 4), torch.zeros(5, 3)), generator=generator(0))
