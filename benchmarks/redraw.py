@@ -1,6 +1,7 @@
 """From a slider's input event to a redrawn figure, in ms: in a page opened from disk, and in a live JupyterLab.
 
-`python benchmarks/redraw.py` prints the medians of one run beside the bars (20 ms static, 50 ms live). Three
+`python benchmarks/redraw.py` prints the medians of one run beside the bars (20 ms static, 50 ms live, and 60 frames a second
+while the car drives). Three
 clocks a move: script, the JavaScript that computes and draws; frame, until the browser has laid out and
 painted the frame after it; and, live, python, until a value that Python computed from the moved slider is
 back in the page. The figure does not wait for Python, so that last clock has no bar; it is what a figure that
@@ -21,7 +22,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "browser")]
 import chromium  # noqa: E402  (the tests' own browser and server)
 from lab import jupyter_lab, run  # noqa: E402
 
-from ilsupport.widgets import BoundsExplorer  # noqa: E402
+from ilsupport.widgets import BoundsExplorer, Drive  # noqa: E402
 
 STATES = [dict(), dict(rho=0.05), dict(eps=0.3, rho=1.0), dict(assumption="A", rho=0.05)]
 MOVES = 60
@@ -56,6 +57,16 @@ ECHO = """async (moves) => {
   }
   return { python };
 }"""
+DRIVE = """async (frames) => {  // a car on its way: the script of each frame, and from frame to frame
+  const canvas = document.querySelector("canvas"), script = [], frame = [];
+  document.querySelector("[data-do=start]").click();
+  for (let k = 0, before = 0; k < frames; k++) {
+    const now = await new Promise(requestAnimationFrame);
+    if (k > 30) { script.push(+canvas.dataset.drawMs); frame.push(now - before); }  // the first ones warm the engine up
+    before = now;
+  }
+  return { script, frame };
+}"""
 NOTEBOOK = """---
 kernelspec: {display_name: Python 3, language: python, name: python3}
 jupytext: {text_representation: {extension: .md, format_name: myst, format_version: 0.13}}
@@ -82,7 +93,7 @@ def show(where: str, times: dict[str, list[float]], bar: float = float("inf")) -
 
 
 def measure(show: Callable = show) -> dict[str, list[float]]:
-    """Milliseconds to a painted frame, static (all states together) and live; `show` is told of each clock."""
+    """Milliseconds to a painted frame, static (all states together), live, and driving; `show` is told of each clock."""
     path = chromium.find() or sys.exit("no Chromium or Chrome here")
     frames: dict[str, list[float]] = {"static": [], "live": []}
     with chromium.browser(path) as browser, tempfile.TemporaryDirectory() as folder:
@@ -97,6 +108,14 @@ def measure(show: Callable = show) -> dict[str, list[float]]:
             frames["static"] += times["frame"]
             show(f"static {state}", times, 20)
             page.context.close()
+        page_file.write_text('<!doctype html><meta charset="utf-8">' + Drive(horizon=2000).standalone(), "utf-8")
+        page = browser.new_page(viewport={"width": 1280, "height": 900}, offline=True)
+        page.goto(page_file.as_uri())
+        page.wait_for_selector("canvas[data-draws]")
+        times = page.evaluate(DRIVE, 300)
+        frames["drive"] = times["frame"]
+        show("static, the car on its way", times, 17)
+        page.close()
         with jupyter_lab(Path(folder)) as lab:
             (lab.folder / "page.md").write_text(NOTEBOOK)
             page = lab.open(browser, "page.md")

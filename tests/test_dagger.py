@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ilsupport import (
-    Categorical, Tightrope, dagger, evaluate, exponential, first_round_only, fit, generator, linear, mixture, spawn,
+    Categorical, Tightrope, dagger, evaluate, exponential, first_round_only, fit, generator, linear, mixture, rollout, spawn,
     tightrope_expert,
 )
 
@@ -112,3 +112,23 @@ def test_an_expert_of_the_wrong_shape_is_named():
         return torch.zeros(len(obs), 2, dtype=torch.long)
     with pytest.raises(ValueError, match="expected"):
         next(dagger(Tightrope(), expert, student, rounds=1, n=3, generator=generator(0)))
+
+
+def test_given_demonstrations_stand_in_for_round_0():
+    asked = []
+
+    def expert(obs):
+        asked.append(len(obs))
+        return tightrope_expert(obs)
+    env = Tightrope(horizon=10)
+    demos = rollout(env, tightrope_expert, 7, generator=generator(5))
+    rounds = list(dagger(env, expert, student, rounds=3, n=4, generator=generator(0), train=quick, data=demos))
+    assert [r.labels for r in rounds] == [70, 110, 150] and asked == [40, 40], "round 0 asks nobody"
+    alone = generator(0)
+    clone = student(alone)
+    quick(clone, demos, generator=alone)
+    assert torch.equal(rounds[0].policy.net.weights[0], clone.net.weights[0]), "round 0 is plain cloning of them"
+    assert torch.equal(rounds[-1].data.observations[:7], demos.observations)
+    *_, stack = dagger(env, expert, lambda g: Categorical(9, 3, generator=spawn(g, 2)), rounds=2, n=4, generator=generator(0),
+                       train=quick, data=demos)
+    assert [part.steps for part in stack.data] == [110, 110]

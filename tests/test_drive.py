@@ -1,0 +1,311 @@
+"""The driving widget: its world is `Driving`, its networks steer as in Python, and a person in it is a policy."""
+from __future__ import annotations
+
+import json
+import math
+import queue
+import threading
+from functools import partial
+
+import pytest
+import torch
+from test_widgets import in_javascript
+
+import ilsupport as il
+from ilsupport.widgets import Drive
+from ilsupport.widgets.drive import SHIPPED, new_clone, train_clone
+
+PATIENCE = 60  # s, after which a test gives up
+
+
+def wave(n, seed):
+    """Steering of n steps, smooth and now and then hard enough to meet the barrier."""
+    return [1.4 * math.sin(0.05 * t + seed) + 0.6 * math.sin(0.31 * t) for t in range(n)]
+
+
+def seeing(g, **camera):
+    return il.Seeing(il.Camera(**camera), il.Gaussian(960, 1, hidden=(16,), limits=(-1, 1), generator=g))
+
+
+# -- JavaScript and torch
+
+
+def careful(seed):
+    """A thousand steps of the expert's steering with a wave on top: the lane is left, the road is not."""
+    turns = iter(wave(1000, seed))
+    return il.rollout(il.Driving(dtype=torch.float64), lambda obs: (il.driving_expert(obs) + 0.5 * next(turns)).clamp(-1, 1), 1,
+                      generator=il.generator(seed), horizon=1000).actions.flatten().tolist()
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("wild", [False, True])
+def test_a_thousand_steps_agree_with_torch(seed, wild):
+    start = torch.rand(4, generator=il.generator(seed), dtype=torch.float64)  # as Driving.reset draws it
+    phases, offset = (2 * math.pi * start[1:]).tolist(), float(0.2 * start[0] - 0.1)
+    steering = [max(-1.0, min(1.0, s)) for s in wave(1000, seed)] if wild else careful(seed)
+    drives = in_javascript(Drive(), f"""(() => {{ const rows = [];
+        let car = {{ offset: {offset}, heading: 0, phases: {phases}, along: 0 }};
+        for (const steering of {steering}) {{ car = step(car, steering); rows.push([...features(car), car.along]); }}
+        return rows; }})()""")
+    env = il.Driving(dtype=torch.float64)
+    env.place(*(torch.tensor(x, dtype=torch.float64) for x in ([offset], [0.0], [phases])))
+    rows = []
+    for s in steering:
+        obs, *_ = env.step(torch.tensor([[s]], dtype=torch.float64))
+        rows.append(torch.cat([obs[0], env._along]))
+    expected, found = torch.stack(rows), torch.tensor(drives, dtype=torch.float64)
+    assert (expected - found).abs().max() < 1e-6
+    assert bool((expected[:, 0].abs() == 3).any()) == wild, "the wild drive, and only it, meets the barrier"
+    assert float(expected[:, 0].abs().max()) > 1
+
+
+@pytest.mark.parametrize("marks", [True, False])
+def test_the_retina_and_the_steering_agree_with_torch(marks):
+    g = il.generator(3)
+    wild = lambda obs: torch.randn(len(obs), 1, generator=g).clamp(-1, 1).double()  # noqa: E731
+    states = il.rollout(il.Driving(dtype=torch.float64), wild, 20, generator=g, horizon=30).observations.flatten(0, 1)
+    camera, policy = il.Camera(marks=marks, dtype=torch.float64), seeing(g, marks=marks)
+    il.fit(policy, (states.float(), il.driving_expert(states.float())), generator=g, steps=100)
+    pictures, steering = map(torch.tensor, in_javascript(
+        Drive({"net": policy}), f"""(() => {{ const net = unpack({json.dumps(Drive({"net": policy}).drivers[0])});
+        const seen = {states.tolist()}.map((state) => see(state, {json.dumps(marks)}));
+        return [seen.map((picture) => [...picture]), seen.map((picture) => act(net, picture))]; }})()"""))
+    assert (pictures.double() - camera(states).flatten(1)).abs().max() < 1e-6
+    exact = policy.act(states.float()).squeeze(1)
+    assert (steering - exact).abs().max() < 5e-3, "weights travel as float16"
+    assert exact.std() > 0.05
+
+
+def test_the_wheel_goes_fifteen_per_cent_of_the_way():
+    found = in_javascript(Drive(), "[0, 0, 1, 0.5].map((wheel, i) => turned(wheel, [1, -1, 0, 1][i]))")
+    assert found == [0.15, -0.15, 0.85, 0.575]
+
+
+# -- demonstrations
+
+
+def test_until_somebody_drives_the_book_does():
+    drive, steps = Drive(), json.loads(SHIPPED.read_text())
+    demos = drive.demonstrations
+    assert drive.driven == 0 and demos.steps == sum(len(e["steering"]) for e in steps["episodes"]) >= 1200
+    assert 0 < -float(demos.returns().sum()) < 0.05 * demos.steps, "decent, not perfect"
+    assert demos.observations.dtype == torch.float32 and demos.actions.shape[2:] == (1,)
+
+
+def test_a_drive_of_the_reader_is_what_happened_on_the_road():
+    drive = Drive(seed=5, horizon=50)
+    steering = [max(-1.0, min(1.0, s)) for s in wave(50, 0)]
+    drive._handle_custom_msg({"kind": "drive", "phases": drive.phases, "steering": steering}, [])
+    drive._handle_custom_msg({"kind": "drive", "phases": drive.phases, "steering": steering[:30]}, [])
+    demos = drive.demonstrations
+    assert drive.driven == 2 and demos.lengths().tolist() == [50, 30]
+    turns = iter(steering)
+    again = il.rollout(drive.road(), lambda obs: torch.tensor([[next(turns)]]), 1, generator=il.generator(0))
+    assert torch.allclose(demos.observations[0], again.observations[0], atol=1e-4)
+    assert torch.equal(demos.rewards[0], again.rewards[0]) and torch.allclose(demos.actions[0], again.actions[0])
+    assert drive.budget == {"given": 80, "total": 0}
+
+
+BAD = [None, [], {}, {"kind": "dance"}, {"kind": "drive"}, {"kind": "drive", "phases": [0, 1], "steering": [0.0]},
+       {"kind": "drive", "phases": [0, 1, 2], "steering": []}, {"kind": "drive", "phases": [0, 1, 2], "steering": [1.5]},
+       {"kind": "drive", "phases": [0, 1, 2], "steering": [float("nan")]},
+       {"kind": "drive", "phases": [0, 1, 2], "steering": ["x"]}, {"kind": "drive", "phases": [0, 1, 2], "steering": [True]},
+       {"kind": "drive", "phases": [0, 1, float("inf")], "steering": [0]},
+       {"kind": "labels", "id": 1, "at": 0, "steering": [0.0]}]
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_a_bad_message_is_answered_and_changes_nothing(message):
+    drive, said = Drive(), []
+    drive.send = said.append
+    drive._handle_custom_msg(message, [])
+    (words,) = (message["say"] for message in said if "say" in message)
+    assert "ValueError" in words and ("expected" in words or "must be" in words)
+    assert drive.driven == 0 and len(drive.labels[0]) == 0
+
+
+# -- drivers
+
+
+def test_training_clones_the_reader_and_puts_the_clone_at_the_wheel():
+    drive, said = Drive(), []
+    drive.send = said.append
+    drive._handle_custom_msg({"kind": "train"}, [])
+    assert [d["name"] for d in drive.drivers] == ["clone"] and said[-1]["drive"] == "clone" and "book's" in said[-1]["say"]
+    policy = drive.train()
+    obs, target = drive.demonstrations.pairs()
+    with torch.no_grad():
+        assert float(((policy.act(obs) - target) ** 2).mean()) < 0.5 * float(target.var())
+    assert [d["name"] for d in drive.drivers] == ["clone"], "one of the same name is replaced"
+
+
+@pytest.mark.parametrize(("make", "message"), [
+    (lambda g: il.Gaussian(8, 1, generator=g), "Seeing"), (lambda g: seeing(il.spawn(g, 2)), "stack of 2"),
+    (lambda g: seeing(g, side=1.0), "camera"), (lambda g: seeing(g, noise=0.1), "camera"),
+    (lambda g: seeing(g, shadow=True), "camera"),
+    (lambda g: il.Seeing(il.Camera(), il.Categorical(960, 9, generator=g)), "Gaussian"),
+    (lambda g: il.Seeing(il.Camera(), il.Gaussian(960, 2, generator=g)), "one steering"),
+])
+def test_drivers_that_the_page_cannot_carry_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        Drive({"it": make(il.generator(0))})
+
+
+@pytest.mark.parametrize("name", ["", "you", 3])
+def test_a_driver_needs_a_name_of_its_own(name):
+    with pytest.raises(ValueError, match="name"):
+        Drive().add(name, seeing(il.generator(0)))
+
+
+def test_the_page_carries_it_whole_and_small():
+    drive = Drive({"BC": seeing(il.generator(0))})
+    html = drive.standalone()
+    for word in ("http:", "https:", "import ", "import(", "fetch(", "XMLHttpRequest", "WebSocket", "window.", "globalThis"):
+        assert word not in html
+    assert len(Drive._esm) < 60_000 and len(html) - len(Drive._esm) < 45_000
+    assert repr(drive) == "Drive(drivers: BC; 0 drives recorded)" and repr(Drive()).startswith("Drive(drivers: nobody but you")
+
+
+# -- a person is a policy
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Training that is over at once, where a test is about who is asked what."""
+    monkeypatch.setattr("ilsupport.widgets.drive.train_clone", partial(il.fit, steps=20))
+
+
+class Reader:
+    """Stands in for the page and the person: labels what it is asked by the scripted expert, `chunk` labels a message."""
+
+    def __init__(self, drive, chunk=20):
+        self.drive, self.chunk, self.asked, self.shown = drive, chunk, queue.Queue(), []
+        drive.send = self.shown.append
+        drive.observe(lambda change: change["new"] and self.asked.put(dict(change["new"])), "asked")
+
+    def label(self, most=None):
+        question = self.asked.get(timeout=PATIENCE)
+        obs = self.drive._labelled[-1][0]
+        steering = il.driving_expert(obs).squeeze(1).tolist()
+        for at in range(0, min(len(steering), most or len(steering)), self.chunk):
+            self.drive._handle_custom_msg({"kind": "labels", "id": question["id"], "at": at,
+                                           "steering": steering[at:at + self.chunk]}, [])
+        return question, obs
+
+
+def test_coaching_is_dagger_with_the_reader_as_the_expert(quick):
+    drive = Drive(horizon=60)
+    reader = Reader(drive)
+    drive._handle_custom_msg({"kind": "coach"}, [])
+    first, seen = reader.label()
+    assert first["by"] == "clone" and len(first["states"]) == 60
+    start = drive.demonstrations.steps
+    assert drive.budget == {"given": start + 60, "total": start + 4 * 60}
+    second, _ = reader.label()
+    assert second["by"] == "DAgger 1" and second["id"] != first["id"]
+    for _ in range(2):
+        reader.label()
+    drive._coach.join(PATIENCE)
+    assert [r.index for r in drive.rounds] == [0, 1, 2, 3, 4]
+    assert [r.labels for r in drive.rounds] == [start + 60 * i for i in range(5)]
+    assert [d["name"] for d in drive.drivers] == ["clone", "DAgger 1", "DAgger 2", "DAgger 3", "DAgger 4"]
+    obs, labels = drive.labels
+    assert torch.equal(obs[:60], seen) and torch.allclose(labels, il.driving_expert(obs))
+    # Round 1 shows what the clone of round 0 does on the widget's road, and learns from the reader's labels of it.
+    again = il.rollout(drive.road(), drive.rounds[0].policy, 1, generator=il.generator(0))
+    assert torch.equal(again.observations[0], seen)
+    assert torch.equal(drive.rounds[-1].data.pairs()[1][-60:], labels[-60:])
+    assert drive.budget["given"] == drive.budget["total"] and drive.asked == {}
+
+
+def test_the_same_dagger_takes_the_reader_on_any_road():
+    drive, rounds = Drive(), []
+    reader = Reader(drive, chunk=7)
+    env, quick = il.Driving(horizon=30), partial(il.fit, steps=20)
+    loop = il.dagger(env, drive.expert, new_clone, rounds=3, n=1, generator=il.generator(1), data=drive.demonstrations,
+                     train=quick)
+    thread = threading.Thread(target=lambda: rounds.extend(loop))
+    thread.start()
+    for _ in range(2):
+        question, obs = reader.label()
+        states = torch.tensor(question["states"], dtype=torch.float64)
+        placed = il.Driving(dtype=torch.float64).place(states[:, 0], states[:, 1], states[:, 2:])
+        assert torch.allclose(placed, obs.double(), atol=1e-3), "the page sees the road that the observations are from"
+    thread.join(PATIENCE)
+    assert [r.labels for r in rounds] == [1600, 1630, 1660]
+
+
+def test_labels_outlive_a_reader_who_leaves_half_way(quick):
+    drive = Drive(horizon=60)
+    reader = Reader(drive)
+    drive.coach(rounds=1)
+    question, seen = reader.label(most=40)
+    obs, labels = drive.labels
+    assert torch.equal(obs, seen[:40]) and torch.allclose(labels, il.driving_expert(obs))
+    assert drive.asked["got"] == 40, "a page opened anew goes on from here"
+    with pytest.raises(RuntimeError, match="already"):
+        drive.coach()
+    for at, size in ((20, 20), (40, 20), (40, 20)):  # some of it twice
+        drive._handle_custom_msg({"kind": "labels", "id": question["id"], "at": at, "steering": [0.5] * size}, [])
+    drive._coach.join(PATIENCE)
+    assert drive.budget["given"] == drive.budget["total"]
+    assert drive.labels[1].squeeze(1).tolist()[20:] == [0.5] * 40
+    # Whoever coaches again starts from all of it.
+    drive.coach(rounds=1)
+    reader.label()
+    drive._coach.join(PATIENCE)
+    assert drive.rounds[-1].labels == 1600 + 60 + 60
+
+
+@pytest.mark.parametrize("message", [{"id": 99, "at": 0, "steering": [0.0]}, {"id": 1, "at": 55, "steering": [0.0] * 20},
+                                     {"id": 1, "at": -1, "steering": [0.0]}, {"id": 1, "at": 0.5, "steering": [0.0]}])
+def test_labels_that_belong_nowhere_are_refused(message, quick):
+    drive = Drive(horizon=60)
+    reader = Reader(drive)
+    drive.coach(rounds=1)
+    question = reader.asked.get(timeout=PATIENCE)
+    drive._handle_custom_msg({"kind": "labels"} | message, [])
+    assert "ValueError" in reader.shown[-1]["say"] and len(drive.labels[0]) == 0
+    reader.asked.put(question)
+    reader.label()
+    drive._coach.join(PATIENCE)
+
+
+def test_a_cell_that_would_wait_for_itself_is_told_so():
+    with pytest.raises(RuntimeError, match="coach"):
+        Drive().expert(torch.zeros(10, 8))
+    with pytest.raises(ValueError, match="rounds"):
+        Drive().coach(rounds=0)
+
+
+def test_a_person_is_not_asked_step_by_step():
+    drive, caught = Drive(), queue.Queue()
+
+    def ask():
+        try:
+            il.rollout(il.Driving(), drive.expert, 1, generator=il.generator(0))
+        except ValueError as error:
+            caught.put(str(error))
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert "data=drive.demonstrations" in caught.get(timeout=PATIENCE)
+    thread.join(PATIENCE)
+
+
+def test_an_exception_while_coaching_is_shown(monkeypatch):
+    drive, said = Drive(), []
+    drive.send = said.append
+
+    def fails(policy, data, *, generator):
+        raise FloatingPointError("the loss became nan")
+    monkeypatch.setattr("ilsupport.widgets.drive.train_clone", fails)
+    drive.coach().join(PATIENCE)
+    assert said == [{"say": "FloatingPointError: the loss became nan"}]
+
+
+def test_a_clone_of_the_shipped_drive_drives_most_of_the_way():
+    g = il.generator(0)
+    policy = new_clone(g)
+    train_clone(policy, Drive().demonstrations, generator=g)
+    driven = il.rollout(il.Driving(), policy, 20, generator=g)
+    assert 0.5 < 1 + float(driven.returns().mean()) / 400 < 1
