@@ -9,6 +9,11 @@ from pathlib import Path
 import certified_01  # noqa: F401 (these fill the registry)
 import certified_03  # noqa: F401
 import certified_05  # noqa: F401
+import certified_06  # noqa: F401
+import certified_07  # noqa: F401
+import certified_07b  # noqa: F401
+import certified_08  # noqa: F401
+import certified_09  # noqa: F401
 import pytest
 from certified_cases import CHECKS, KINDS, Violation, make_case
 from hypothesis import given, settings
