@@ -109,6 +109,8 @@ def build(python: Path) -> None:
     Jupyter Book's cache of executed pages knows only their text, so it is dropped here when the package or a
     pin behind them changes.
     """
+    if run(python, "ilsupport/grading/source.py", "notebooks"):
+        stop("the pages of the homework could not be written")
     package = digest(ROOT / "ilsupport", ROOT / "constraints.txt")
     pages = digest(ROOT / "notebooks", ROOT / "book.yml")
     before = read_json(BUILT_FROM)
@@ -164,6 +166,20 @@ def test_all(arguments: list[str]) -> None:
     test(["-m", "", *arguments])
 
 
+def address() -> str:
+    """Where the repository is published, as book.yml says."""
+    return re.search(r"^\s*url:\s*(\S+)", (ROOT / "book.yml").read_text(encoding="utf-8"), re.MULTILINE)[1]
+
+
+def homework(_: list[str]) -> None:
+    """build the assignments: student notebooks, bundles for Otter, Gradescope and nbgrader, solutions"""
+    python, target = install("homework"), BUILD / "homework"
+    if run(python, "-m", "ilsupport.grading.build", "notebooks", target, address()):
+        stop("the homework could not be built; above stands why")
+    say(f"The homework is in {target.relative_to(ROOT)}. To grade a folder of submissions:")
+    print(f"    {python} -m ilsupport.grading hw1 SUBMISSIONS --out RESULTS")
+
+
 def lab(arguments: list[str]) -> None:
     """open the pages as notebooks in JupyterLab"""
     python = install("lab")
@@ -188,10 +204,9 @@ def notebooks(_: list[str]) -> None:
     python = install("lab")
     target = BUILD / "notebooks"
     target.mkdir(parents=True, exist_ok=True)
-    address = re.search(r"^\s*url:\s*(\S+)", (ROOT / "book.yml").read_text(encoding="utf-8"), re.MULTILINE)[1]
     setup = {"cell_type": "code", "id": "install", "metadata": {}, "outputs": [], "execution_count": None,
-             "source": f"%pip install --quiet git+{address}"}
-    for page in sorted((ROOT / "notebooks").glob("*.md")):
+             "source": f"%pip install --quiet git+{address()}"}
+    for page in sorted((ROOT / "notebooks").glob("[!h]*.md")):  # the pages of the homework are no notebooks
         file = target / f"{page.stem}.ipynb"
         if run(python, "-m", "jupytext", "--quiet", "--to", "ipynb", "--output", file, page):
             stop(f"{page.name} could not be converted")
@@ -211,7 +226,7 @@ def clean(_: list[str]) -> None:
     shutil.rmtree(BUILD, ignore_errors=True)
 
 
-COMMANDS = {"book": book, "test": test, "test-all": test_all, "lab": lab, "shots": shots, "bench": bench,
+COMMANDS = {"book": book, "test": test, "test-all": test_all, "lab": lab, "homework": homework, "shots": shots, "bench": bench,
             "notebooks": notebooks, "clean": clean}
 
 

@@ -8,8 +8,10 @@ import pytest
 import yaml
 
 import tasks
+from ilsupport.grading import source
 
 NOTEBOOKS = tasks.ROOT / "notebooks"
+source.write_pages(NOTEBOOKS)  # the pages of the homework are generated, and in the table of contents
 
 
 def toc() -> list[str]:

@@ -1,0 +1,149 @@
+"""Grades one submission by both tools, each in its sandbox, and says what came of it.
+
+Otter runs whole inside: its results travel as a pickle, which no process of ours ever loads; we read the JSON that it writes
+beside. Of nbgrader only the kernel is inside, so the gradebook is out of reach. Where a submission bends one of them, the
+other still says what it is worth: the score that counts is the smaller of the two, question by question.
+"""
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import stat
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ilsupport.grading import intake, sandbox
+from ilsupport.grading.source import notebook
+
+HERE = Path(__file__).parent
+MOST_RESULTS = 8 * 2**20
+NBGRADER_SECONDS = 60  # of one cell: more than a check gives itself
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What holds for a whole batch: the built assignment, nbgrader's gradebook, the limits."""
+
+    built: Path
+    gradebook: Path
+    bundle: dict
+    boxed: bool = True
+    seconds: int = 300
+    memory: int = 4 * sandbox.GB
+
+    @property
+    def name(self) -> str:
+        return self.bundle["name"]
+
+    @property
+    def points(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for check in self.bundle["checks"]:
+            found[check["question"]] = found.get(check["question"], 0) + check["points"]
+        return found
+
+
+def grade(submission: intake.Submission, settings: Settings, work: Path, slot: int) -> dict:
+    """Scores by question in both tools, their statuses, what the checks said, what was tampered with. Never raises for a submission."""
+    begun = time.monotonic()
+    nothing = dict.fromkeys(settings.points, 0)
+    result = {"student": submission.student, "canvas": submission.canvas, "file": submission.path.name, "tampered": [], "said": {}}
+    try:
+        code, result["tampered"] = intake.answers(intake.cells(intake.content(submission)), settings.bundle)
+    except intake.Unreadable as error:
+        why = {"status": f"unreadable: {error}", "scores": nothing}
+        return result | {"otter": why, "nbgrader": why, "seconds": 0}
+    for name, tool in (("otter", _otter), ("nbgrader", _nbgrader)):
+        folder = Path(tempfile.mkdtemp(dir=work))
+        folder.chmod(0o755)
+        try:
+            status, scores, said = tool(code, settings, folder, slot)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        result[name] = {"status": status, "scores": nothing | scores}
+        result["said"] |= said
+    return result | {"seconds": round(time.monotonic() - begun, 1)}
+
+
+def _write(cells: list[str], graded: list[dict], path: Path) -> Path:
+    plain = [{"cell_type": "code", "source": text, "metadata": {}, "outputs": [], "execution_count": None} for text in cells]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(notebook(plain + graded)), encoding="utf-8")
+    return path
+
+
+def _owned(folder: Path, slot: int) -> Path:
+    """An empty folder that the sandbox may write to."""
+    folder.mkdir()
+    if os.geteuid() == 0:
+        os.chown(folder, sandbox.FIRST_USER + slot, sandbox.FIRST_USER + slot)
+    return folder
+
+
+def _otter(code: list[str], settings: Settings, folder: Path, slot: int) -> tuple[str, dict, dict]:
+    inside = folder / "in"
+    path = _write(code, [], inside / f"{settings.name}.ipynb")
+    archive = Path(shutil.copy(settings.built / f"{settings.name}-autograder.zip", inside))
+    out = _owned(folder / "out", slot)
+    command = [sys.executable, "-P", HERE / "run_otter.py", archive, path, out, NBGRADER_SECONDS]
+    if settings.boxed:
+        command = sandbox.wrap(command, slot=slot, readable=[inside], writable=out, memory=settings.memory,
+                               processor_seconds=settings.seconds + 60)
+    ended = sandbox.run(list(map(str, command)), seconds=settings.seconds, memory=settings.memory, watched=out)
+    if ended.status != "ok":
+        return ended.status, {}, {}
+    try:
+        tests = json.loads(_read(out / "results.json"))["tests"]
+        scores = {test["name"]: min(max(float(test["score"]), 0), settings.points[test["name"]]) for test in tests
+                  if test.get("name") in settings.points}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return "crashed", {}, {}
+    return ("ok" if scores else "crashed"), scores, {}
+
+
+def _read(path: Path) -> bytes:
+    """A file that a submission may have written: no link followed, no more read than results can be."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError("not a file")
+        return file.read(MOST_RESULTS)
+
+
+def _nbgrader(code: list[str], settings: Settings, folder: Path, slot: int) -> tuple[str, dict, dict]:
+    course, run = folder / "course", _owned(folder / "run", slot)
+    _write(code, settings.bundle["cells"], course / "submitted" / "student" / settings.name / f"{settings.name}.ipynb")
+    shutil.copy(settings.gradebook, course / "gradebook.db")
+    (course / "source" / settings.name).mkdir(parents=True)
+    kernel = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    if settings.boxed:
+        kernel = sandbox.wrap(kernel, slot=slot, writable=run, memory=settings.memory, processor_seconds=settings.seconds + 60)
+        if os.geteuid() == 0:  # the file that tells the kernel where to listen is written by us, and read by its own user
+            user = sandbox.FIRST_USER + slot
+            kernel = ["sh", "-c", f'chown -R {user}:{user} {shlex.quote(str(run))} && exec "$@"', "sh", *kernel]
+    spec = folder / "jupyter" / "kernels" / "python3" / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    spec.write_text(json.dumps({"argv": kernel, "display_name": "Python 3", "language": "python",
+                                "interrupt_mode": "message" if settings.boxed else "signal", "metadata": {"debugger": False}}))
+    result = folder / "result.json"
+    command = [sys.executable, "-P", str(HERE / "run_nbgrader.py"), str(course), settings.name, str(NBGRADER_SECONDS), str(result),
+               *([str(run / "k")] if settings.boxed else [])]
+    if settings.boxed:  # ends with us, even if we are killed
+        command = ["setpriv", "--pdeathsig", "KILL", *command]
+    ended = sandbox.run(command, seconds=settings.seconds, memory=settings.memory, watched=run, environment={
+        "JUPYTER_PATH": str(folder / "jupyter"), "JUPYTER_RUNTIME_DIR": str(run), "JUPYTER_CONFIG_DIR": str(folder / "config"),
+        "HOME": str(folder), "TMPDIR": str(run), "OMP_NUM_THREADS": "1"})
+    if ended.status != "ok" or not result.exists():
+        return ended.status if ended.status != "ok" else "crashed", {}, {}
+    read = json.loads(result.read_text(encoding="utf-8"))
+    scores: dict[str, float] = {}
+    for check in settings.bundle["checks"]:
+        scores[check["question"]] = scores.get(check["question"], 0) + min(read["scores"].get(check["id"], 0), check["points"])
+    failed = {check["id"]: read["said"].get(check["id"], "") for check in settings.bundle["checks"]
+              if read["scores"].get(check["id"], 0) < check["points"]}
+    return ("timed out" if read["slow"] else "ok"), scores, failed

@@ -1,0 +1,161 @@
+"""What students handed in: found, read without trusting it, and put into the form that both tools grade.
+
+A submission is data until it is in the sandbox. It is read with a limit, links are not followed, and of a notebook only the
+text of its code cells is kept: outputs, metadata (in which points, tests and kernels could hide) and check cells are
+replaced by our own.
+"""
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import stat
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+MOST_BYTES = 32 * 2**20  # of a notebook; figures in it count
+MOST_CODE = 2 * 2**20
+MOST_CELLS = 1000
+CANVAS = re.compile(r"^(?P<name>.+?)_(?:LATE_)?(?P<id>\d+)_\d+_")
+LOOKS_INSIDE = re.compile(
+    r"\b(otter|nbgrader|get_ipython|showtraceback|_getframe|currentframe|f_back|gc\.get_|ctypes|builtins|__builtins__|_exit|"
+    r"setitimer|SIGALRM|excepthook|run_cell|settrace)\b")
+# In place of Otter's own: the checks run once, at the end, in both tools.
+PRELUDE = ("class grader:\n    check = check_all = export = staticmethod(lambda *_, **__: None)\n")
+
+
+class Unreadable(Exception):
+    """A submission that cannot be graded; the message says why."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One student's: `student` as the folder names them, the `path`, and Canvas's number if the name carries one."""
+
+    student: str
+    path: Path
+    canvas: str = ""
+
+    @property
+    def stem(self) -> str:
+        """A file name for this student's results that no other student has and any system takes."""
+        plain = re.sub(r"[^A-Za-z0-9_-]+", "-", self.student)[:60].strip("-") or "student"
+        return plain if plain == self.student else f"{plain}-{hashlib.sha256(self.student.encode('utf-8', 'replace')).hexdigest()[:8]}"
+
+
+def find(folder: Path) -> list[Submission]:
+    """Every entry of the folder is a student: NAME.ipynb, NAME.zip, a folder NAME with a notebook in it, or a Canvas download."""
+    found = []
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        if entry.name.startswith((".", "__MACOSX")):
+            continue
+        name = entry.name if entry.is_dir(follow_symlinks=False) else Path(entry.name).stem
+        canvas = CANVAS.match(entry.name)
+        student = f"{canvas['name']}_{canvas['id']}" if canvas else name
+        found.append(Submission(student, Path(entry.path), canvas["id"] if canvas else ""))
+    return found
+
+
+def content(submission: Submission) -> bytes:
+    """The notebook's bytes, from the file, the zip or the folder. Raises Unreadable."""
+    path = submission.path
+    if path.is_symlink():
+        raise Unreadable("a link to another file")
+    if path.is_dir():
+        inside = [Path(where) / name for where, folders, names in os.walk(path) for name in names
+                  if name.endswith((".ipynb", ".zip")) and ".ipynb_checkpoints" not in where]
+        notebooks = [file for file in inside if file.suffix == ".ipynb"] or inside
+        if len(notebooks) != 1:
+            raise Unreadable(f"{len(notebooks)} notebooks in the folder, expected one")
+        path = notebooks[0]
+    data = _bytes(path)
+    return _from_zip(data) if data[:2] == b"PK" else data
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise Unreadable(f"cannot be opened, or is a link ({error.strerror})") from None
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise Unreadable("not a file")
+        return _limited(file)
+
+
+def _limited(file) -> bytes:
+    data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise Unreadable(f"larger than {MOST_BYTES // 2**20} MB")
+    return data
+
+
+def _from_zip(data: bytes) -> bytes:
+    """The single notebook in a zip, read no further than the limit whatever the zip says of its size."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = [name for name in archive.namelist()
+                     if name.endswith(".ipynb") and not name.startswith("__MACOSX") and ".ipynb_checkpoints" not in name]
+            if len(names) != 1:
+                raise Unreadable(f"{len(names)} notebooks in the zip, expected one")
+            with archive.open(names[0]) as file:
+                return _limited(file)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, OSError, zipfile.zlib.error) as error:
+        raise Unreadable(f"a zip that cannot be read ({error})") from None
+
+
+def cells(data: bytes) -> list[dict]:
+    """The cells of a notebook: dicts with `cell_type`, `source` (text), `metadata`. Raises Unreadable."""
+    try:
+        notebook = json.loads(data.decode("utf-8-sig") if data[:1] not in (b"\xff", b"\xfe") else data)
+    except UnicodeDecodeError:
+        raise Unreadable("not a notebook: its text is not UTF-8") from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise Unreadable(f"not a notebook, or one cut short ({str(error)[:100]})") from None
+    listed = notebook.get("cells") if isinstance(notebook, dict) else None
+    if not isinstance(listed, list) or len(listed) > MOST_CELLS:
+        raise Unreadable("not a notebook: no list of cells" if not isinstance(listed, list) else f"more than {MOST_CELLS} cells")
+    found = []
+    for cell in listed:
+        source = cell.get("source", "") if isinstance(cell, dict) else None
+        source = "".join(map(str, source)) if isinstance(source, list) else source
+        if not isinstance(source, str):
+            raise Unreadable("not a notebook: a cell without text")
+        metadata = cell.get("metadata") if isinstance(cell.get("metadata"), dict) else {}
+        found.append({"cell_type": cell.get("cell_type"), "source": source.encode("utf-8", "replace").decode(), "metadata": metadata})
+    if sum(len(cell["source"]) for cell in found) > MOST_CODE:
+        raise Unreadable(f"more than {MOST_CODE // 2**20} MB of code")
+    otter = notebook.get("metadata", {}).get("otter") if isinstance(notebook.get("metadata"), dict) else None
+    return [*found, {"cell_type": "otter", "source": "", "metadata": otter if isinstance(otter, dict) else {}}]
+
+
+def answers(found: list[dict], bundle: dict) -> tuple[list[str], list[str]]:
+    """The code to run before the checks, and what of the released notebook was tampered with."""
+    released = [cell for cell in bundle["released"]["cells"] if cell["cell_type"] == "code"]
+    ours = {_text(cell).strip() for cell in released if "grader." in _text(cell) or "otter.Notebook" in _text(cell)}
+    there = {cell["source"].strip() for cell in found}
+    gone = [cell.splitlines()[-1] for cell in sorted(ours) if cell not in there]
+    tampered = [f"missing or changed: {', '.join(gone)}"] if gone else []
+    tests = found[-1]["metadata"].get("tests")
+    if tests is not None and tests != bundle["released"]["metadata"]["otter"]["tests"]:
+        tampered.append("the public checks in the notebook's metadata were changed")
+    code = []
+    for cell in found:
+        marks = cell["metadata"].get("nbgrader")
+        if isinstance(marks, dict) and marks.get("grade"):
+            tampered.append("a cell carries nbgrader's marks of a graded cell")
+        tags = cell["metadata"].get("tags")
+        skipped = isinstance(tags, list) and "otter_ignore" in tags
+        if cell["cell_type"] == "code" and not skipped and cell["source"].strip() not in ours:
+            code.append(cell["source"])
+    looks = sorted(set(LOOKS_INSIDE.findall("\n".join(code))))
+    if looks:
+        tampered.append(f"the code speaks of {', '.join(looks)}: look at it")
+    return [PRELUDE, *code], tampered
+
+
+def _text(cell: dict) -> str:
+    return "".join(cell["source"])

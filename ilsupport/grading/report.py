@@ -1,0 +1,110 @@
+"""What grading leaves behind: grades.csv, one feedback page a student, and the tables that Canvas and Gradescope know."""
+from __future__ import annotations
+
+import csv
+import html
+import io
+import os
+from pathlib import Path
+
+from ilsupport.grading.grade import Settings
+
+STYLE = """body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; background: #fff }
+table { border-collapse: collapse } td, th { padding: .2rem .8rem; text-align: right; border-bottom: 1px solid #ddd }
+pre { background: #f4f4f4; padding: .7rem; overflow-x: auto; white-space: pre-wrap } .note { border-left: 4px solid #d55e00; padding-left: .8rem }
+@media (prefers-color-scheme: dark) { body { color: #e8e8e8; background: #161616 } pre { background: #262626 } td, th { border-color: #444 } }"""
+
+
+def atomically(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8", newline="")
+    os.replace(part, path)
+
+
+def counted(result: dict, settings: Settings) -> dict[str, float]:
+    """The score that counts: of each question the smaller of the two tools'."""
+    return {question: min(result["otter"]["scores"][question], result["nbgrader"]["scores"][question]) for question in settings.points}
+
+
+def flags(result: dict) -> list[str]:
+    """What an instructor should look at: the tools differ, or one timed out or crashed, or something was tampered with."""
+    found = [f"{tool} {result[tool]['status']}" for tool in ("otter", "nbgrader") if result[tool]["status"] != "ok"]
+    if len(found) == 2 and result["otter"]["status"] == result["nbgrader"]["status"]:
+        found = [result["otter"]["status"]]
+    differ = [q for q, score in result["otter"]["scores"].items() if abs(score - result["nbgrader"]["scores"][q]) > 1e-6]
+    if differ:
+        found.append(f"tools differ: {' '.join(differ)}")
+    return found + [f"tampered: {what}" for what in result["tampered"]]
+
+
+def write(results: list[dict], stems: dict[str, str], settings: Settings, out: Path) -> None:
+    """All reports of a batch; `stems` names each student's feedback file."""
+    results = sorted(results, key=lambda result: result["student"])
+    questions = list(settings.points)
+    heading = ["student", "score", "points", "flag", *questions, *(f"{q} otter" for q in questions),
+               *(f"{q} nbgrader" for q in questions), "seconds", "file", "feedback"]
+    rows = []
+    for result in results:
+        scores = counted(result, settings)
+        rows.append([result["student"], _number(sum(scores.values())), sum(settings.points.values()), "; ".join(flags(result)),
+                     *(_number(scores[q]) for q in questions), *(_number(result["otter"]["scores"][q]) for q in questions),
+                     *(_number(result["nbgrader"]["scores"][q]) for q in questions), result["seconds"], result["file"],
+                     f"feedback/{stems[result['student']]}.html"])
+    atomically(out / "grades.csv", table(heading, rows))
+    for result in results:
+        atomically(out / "feedback" / f"{stems[result['student']]}.html", feedback(result, settings))
+    title = settings.bundle["title"]
+    canvas = [["    Points Possible", "", "", "", "", sum(settings.points.values())]]
+    canvas += [[r["student"], r["canvas"], "", "" if r["canvas"] else r["student"], "", _number(sum(counted(r, settings).values()))]
+               for r in results]
+    atomically(out / "canvas.csv", table(["Student", "ID", "SIS User ID", "SIS Login ID", "Section", title], canvas))
+    gradescope = [[r["student"], r["student"], "", _number(sum(counted(r, settings).values())), sum(settings.points.values()), "Graded",
+                   *(_number(counted(r, settings)[q]) for q in questions)] for r in results]
+    atomically(out / "gradescope.csv", table(
+        ["Name", "SID", "Email", "Total Score", "Max Points", "Status", *(f"{q} ({settings.points[q]}.0 pts)" for q in questions)],
+        gradescope))
+
+
+def table(heading: list, rows: list[list]) -> str:
+    """CSV in which no cell is a formula: a name like =1+1 would be one in a spreadsheet."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    for row in [heading, *rows]:
+        writer.writerow([f"'{x}" if isinstance(x, str) and x.lstrip()[:1] in ("=", "+", "-", "@") else
+                         x.encode("utf-8", "replace").decode() if isinstance(x, str) else x for x in row])
+    return text.getvalue()
+
+
+def feedback(result: dict, settings: Settings) -> str:
+    """A student's page. Of a hidden check it says what to reread, never what it held: the text could be the check itself."""
+    scores, safe = counted(result, settings), html.escape
+    total, most = sum(scores.values()), sum(settings.points.values())
+    parts = [f"<h1>{safe(settings.bundle['title'])}</h1><p>{safe(result['student'])}: <b>{_number(total)} of {most} points</b></p>"]
+    parts += [f'<p class="note">{safe(NOTES.get(status, status))}</p>'
+              for status in sorted({result[tool]["status"] for tool in ("otter", "nbgrader")} - {"ok"})]
+    rows = "".join(f"<tr><td>{q}</td><td>{_number(scores[q])}</td><td>{points}</td></tr>" for q, points in settings.points.items())
+    parts.append(f"<table><tr><th>question</th><th>points</th><th>of</th></tr>{rows}</table>")
+    for check in settings.bundle["checks"]:
+        if check["id"] not in result["said"]:
+            continue
+        kind = "hidden check" if check["hidden"] else "check"
+        said = f"It looks at other inputs than you can see. Reread {check['reread']}." if check["hidden"] else \
+            result["said"][check["id"]].removeprefix("AssertionError: ") or "This check did not pass."
+        parts.append(f"<h2>Question {check['question'][1:]}, {kind}: 0 of {check['points']}</h2><pre>{safe(said[:1500])}</pre>")
+    body = "\n".join(parts).encode("utf-8", "replace").decode()
+    return f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Feedback</title><style>{STYLE}</style></head><body>{body}</body></html>\n'
+
+
+NOTES = {
+    "timed out": "Your notebook did not finish in the time that grading gives it. Is there a loop that never ends?",
+    "out of memory": "Your notebook asked for more memory than grading gives it.",
+    "too many processes": "Your notebook started more processes than grading allows.",
+    "wrote too much": "Your notebook wrote more files than grading allows.",
+    "crashed": "Your notebook ended before the checks could run: does it call exit(), or kill its kernel?",
+}
+
+
+def _number(x: float) -> float | int:
+    return int(x) if float(x).is_integer() else round(x, 3)

@@ -1,0 +1,124 @@
+"""What `make homework` makes: the student's notebook is Otter's and the page shows it, and neither gives anything away."""
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+from assignments import ALL, FOLDER
+from built import site  # noqa: F401  (a fixture; and the pages are written)
+
+import tasks
+from ilsupport.grading import source as sources
+from ilsupport.grading.source import Cell
+
+BOOK = FOLDER.parent
+
+
+def cells(path: Path) -> list[Cell]:
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    found = [Cell(cell["cell_type"], "".join(cell["source"]).strip()) for cell in notebook["cells"]]
+    return [cell for cell in found if cell.text]
+
+
+def secrets(data: bytes) -> bool:
+    return b"secret_" in data.lower()
+
+
+@pytest.mark.parametrize("source", ALL, ids=lambda source: source.name)
+def test_the_page_shows_the_student_notebook_that_otter_makes(built, source):
+    prose = "\n".join(cell.text for cell in source.cells if cell.kind == "markdown")
+    of_otter = sources.page(cells(built / source.name / f"{source.name}.ipynb"), prose)
+    assert of_otter == sources.page([Cell(cell.kind, cell.text) for cell in sources.student_cells(source)], prose)
+    assert of_otter == (BOOK / f"{source.page}.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("source", ALL, ids=lambda source: source.name)
+def test_students_get_no_solution_and_no_hidden_check(built, source):
+    folder = built / source.name
+    assert secrets((folder / f"{source.name}-solutions.ipynb").read_bytes())
+    with zipfile.ZipFile(folder / f"{source.name}-autograder.zip") as archive:
+        assert any(secrets(archive.read(name)) for name in archive.namelist())  # the test could fail
+    for path in (folder / f"{source.name}.ipynb", built / "nbgrader" / "release" / source.name / f"{source.name}.ipynb"):
+        assert not secrets(path.read_bytes()), path
+
+
+@pytest.mark.parametrize("source", ALL, ids=lambda source: source.name)
+def test_both_tools_hand_out_the_same_notebook(built, source):
+    release = built / "nbgrader" / "release" / source.name / f"{source.name}.ipynb"
+    assert release.read_bytes() == (built / source.name / f"{source.name}.ipynb").read_bytes()
+
+
+def test_a_site_built_beside_the_sources_gives_nothing_away(built, tmp_path):
+    """With the planted sources in their place, no file of the site, archives and search index included, holds a secret."""
+    planted, site = built.parent / "notebooks", tmp_path / "notebooks"
+    shutil.copytree(planted, site)
+    for name in ("_ext", "_static"):
+        shutil.copytree(BOOK / name, site / name)
+    shutil.copy(BOOK / "references.bib", site)
+    pages = [source.page for source in ALL]
+    rest = {"chapters": [{"file": page} for page in pages[1:]]} if len(pages) > 1 else {}
+    (site / "_toc.yml").write_text(yaml.safe_dump({"format": "jb-book", "root": pages[0], **rest}))
+    shutil.copy(tasks.ROOT / "book.yml", tmp_path)
+    done = subprocess.run([sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "notebooks", "--config",
+                           "book.yml", "--path-output", "."], cwd=tmp_path, capture_output=True, text=True)
+    files = [path for path in (tmp_path / "_build").rglob("*") if path.is_file()]
+    assert {f"{page}.html" for page in pages} <= {path.name for path in files}, done.stdout[-2000:] + done.stderr[-2000:]
+    assert any(path.name == "searchindex.js" for path in files)
+    leaking = [path for path in files if secrets(path.read_bytes()) or path.suffix == ".zip" and secrets(_inside(path))]
+    assert leaking == []
+
+
+def _inside(path: Path) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        return b"".join(map(archive.read, archive.namelist()))
+
+
+@pytest.mark.parametrize("source", ALL, ids=lambda source: source.name)
+def test_the_book_itself_holds_no_line_of_a_solution(source, site):
+    shown = {line.strip() for cell in sources.student_cells(source) for line in cell.text.splitlines()}
+    kept = {line.strip() for question in source.questions for cell in source.questions[question]
+            for line in cell.text.splitlines()
+            if cell.role in ("answer", "hidden", "mutant") and line.strip() not in shown and len(line.strip()) > 40}
+    text = "\n".join(path.read_text(encoding="utf-8", errors="replace") for name in (f"_sources/{source.page}.md", f"{source.page}.html",
+                                                                                    "searchindex.js") for path in [site / name])
+    assert kept and [line for line in kept if line in text] == []
+    assert not any("homework" in str(path.relative_to(site)) for path in site.rglob("*.md"))
+
+
+@pytest.mark.parametrize("source", ALL, ids=lambda source: source.name)
+def test_gradescope_is_told_to_install_the_package(built, source):
+    with zipfile.ZipFile(built / source.name / f"{source.name}-gradescope.zip") as archive:
+        assert "ilsupport @ git+https://example.com/book" in archive.read("environment.yml").decode()
+
+
+@pytest.mark.parametrize("source", ALL, ids=lambda source: source.name)
+def test_jupytext_opens_the_source_as_the_same_cells(source):
+    import jupytext
+    notebook = jupytext.read(FOLDER / f"{source.page}.md")
+    assert [cell.source.strip() for cell in notebook.cells if cell.cell_type == "code"] == \
+        [cell.text for cell in source.cells if cell.kind == "code"]
+
+
+INSTANT = """
+import otter, torch
+grader = otter.Notebook("hw1.ipynb")
+def bc_loss(scores, actions):
+    return -scores.log_softmax(1)[torch.arange(len(actions)), actions].{}()
+print(grader.check("q1", global_env={{"bc_loss": bc_loss}}))
+"""
+
+
+def test_the_student_notebook_says_at_once_what_is_wrong(built):
+    """Otter's check as the student runs it: the tests come from the notebook's own metadata."""
+    says = {}
+    for what in ("sum", "mean"):
+        done = subprocess.run([sys.executable, "-c", INSTANT.format(what)], cwd=built / "hw1", capture_output=True, encoding="utf-8")
+        says[what] = done.stdout
+    assert "expected  1.09861\n" in says["sum"] and "got       8.78" in says["sum"] and "Reread page 1, equation (1)" in says["sum"]
+    assert "All test cases passed" in says["mean"] and "Hidden checks" in says["mean"]

@@ -1,0 +1,311 @@
+"""Grading a folder: reading without trust, resuming, reports; and, slow, both tools on good, wrong and hostile notebooks."""
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import hostile
+import psutil
+import pytest
+from assignments import ALL, run, score, with_answer
+
+from ilsupport.grading import grade, intake, report, sandbox
+from ilsupport.grading import source as sources
+from ilsupport.grading.__main__ import batch, main
+
+HW1 = ALL[0]
+slow = pytest.mark.slow
+boxed = pytest.mark.skipif(sandbox.usable() is not None, reason=f"{sandbox.usable()}")
+
+
+def settings(built: Path, **more) -> grade.Settings:
+    bundle = json.loads((built / HW1.name / "bundle.json").read_text(encoding="utf-8"))
+    return grade.Settings(built / HW1.name, built / "nbgrader" / "gradebook.db", bundle, **more)
+
+
+def released(built: Path) -> bytes:
+    return (built / HW1.name / f"{HW1.name}.ipynb").read_bytes()
+
+
+def solutions() -> list[str]:
+    return [sources.solved(cell.text) for cell in HW1.cells if cell.role == "answer" or cell.kind == "code" and cell.role is None]
+
+
+def rows(out: Path) -> dict[str, dict]:
+    with open(out / "grades.csv", encoding="utf-8", newline="") as file:
+        return {row["student"]: row for row in csv.DictReader(file)}
+
+
+def command(built: Path, folder: Path, out: Path, *more: str) -> list[str]:
+    return [sys.executable, "-m", "ilsupport.grading", str(built / HW1.name), str(folder), "--out", str(out), *more]
+
+
+# --- fast: nothing is executed ---
+
+
+def test_broken_files_are_refused_and_every_student_is_named(built, tmp_path):
+    names = hostile.broken(tmp_path, released(built))
+    found = intake.find(tmp_path)
+    assert {each.student for each in found} == names
+    for each in found:
+        with pytest.raises(intake.Unreadable):
+            intake.cells(intake.content(each))
+
+
+@pytest.mark.parametrize("name", ["O'Neil, \"Ann\" $(touch x).ipynb", "=1+1.ipynb", "名前.ipynb", "a b.ipynb", "-rf.ipynb"])
+def test_odd_names_are_kept_apart_and_harmless(built, tmp_path, name):
+    (tmp_path / name).write_bytes(released(built))
+    (one,) = intake.find(tmp_path)
+    assert one.student == name.removesuffix(".ipynb")
+    assert intake.cells(intake.content(one))
+    assert set(one.stem) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+
+
+def test_names_that_look_alike_have_files_of_their_own():
+    assert len({intake.Submission(name, Path()).stem for name in ("a b", "a-b", "a/b", "a.b", "名", "前")}) == 6
+
+
+def test_canvas_names_carry_the_number(tmp_path):
+    (tmp_path / "millerann_LATE_4711_8812_hw1-1.ipynb").write_text("{}")
+    assert [(each.student, each.canvas) for each in intake.find(tmp_path)] == [("millerann_4711", "4711")]
+
+
+def test_zips_and_folders_are_opened(built, tmp_path):
+    import zipfile
+    with zipfile.ZipFile(tmp_path / "anna.zip", "w") as archive:
+        archive.writestr("hw1.ipynb", released(built))
+    (tmp_path / "ben" / "hw1").mkdir(parents=True)
+    (tmp_path / "ben" / "hw1" / "hw1.ipynb").write_bytes(b"\xef\xbb\xbf" + released(built))
+    contents = {each.student: intake.answers(intake.cells(intake.content(each)), settings(built).bundle) for each in intake.find(tmp_path)}
+    assert set(contents) == {"anna", "ben"}
+    assert all(tampered == [] for _, tampered in contents.values())
+
+
+def test_tampering_is_seen_and_undone(built):
+    student = json.loads(released(built))
+    bundle = settings(built).bundle
+    code, seen = intake.answers(intake.cells(json.dumps(student).encode()), bundle)
+    assert seen == [] and not any("grader.check(" in cell for cell in code)
+    code, seen = intake.answers(intake.cells(json.dumps(hostile.tampered(student)).encode()), bundle)
+    assert len(seen) == 3 and "q1" in seen[0] and "metadata" in seen[1] and "marks" in seen[2]
+    _, seen = intake.answers(intake.cells(json.dumps(hostile.notebook(student, [hostile.OTTER])).encode()), bundle)
+    assert "otter" in seen[0]
+
+
+def result(built: Path, **more) -> dict:
+    points = dict.fromkeys(settings(built).points, 3.0)
+    tool = {"status": "ok", "scores": points}
+    return {"student": "ann", "canvas": "", "file": "ann.ipynb", "tampered": [], "said": {}, "otter": tool, "nbgrader": tool, "seconds": 1} | more
+
+
+def test_the_smaller_score_counts_and_differences_are_flagged(built):
+    known = settings(built)
+    less = {"status": "ok", "scores": dict.fromkeys(known.points, 3.0) | {"q2": 1.0}}
+    one = result(built, nbgrader=less)
+    assert report.counted(one, known) == dict.fromkeys(known.points, 3.0) | {"q2": 1.0}
+    assert report.flags(one) == ["tools differ: q2"]
+    assert report.flags(result(built, otter={"status": "timed out", "scores": less["scores"]}, nbgrader=less)) == ["otter timed out"]
+
+
+def test_feedback_escapes_what_was_said_and_keeps_hidden_checks_to_itself(built):
+    said = {"q1-check-1": "AssertionError: <script>alert(1)</script>", "q1-check-2": "the hidden check"}
+    page = report.feedback(result(built, student="<b>", said=said), settings(built))
+    assert "<script>" not in page and "&lt;script&gt;" in page and "<b>:" not in page
+    assert "the hidden check" not in page and "Reread page 1" in page
+
+
+def test_tables_hold_no_formulas():
+    assert report.table(["student"], [["=cmd()"], ["+1"], ["@x"], [-1]]).splitlines()[1:] == ["'=cmd()", "'+1", "'@x", "-1"]
+
+
+def test_without_a_sandbox_it_refuses_and_says_what_that_risks(built, tmp_path, monkeypatch):
+    monkeypatch.setattr(sandbox, "usable", lambda: "bubblewrap is not installed here.")
+    with pytest.raises(SystemExit, match="(?s)bubblewrap is not installed.*runs as you.*--no-sandbox") as stopped:
+        main([str(built / HW1.name), str(tmp_path), "--out", str(tmp_path / "out")])
+    assert stopped.value.code != 0
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_graded_is_not_graded_again(built, tmp_path, monkeypatch):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir(), out.mkdir()
+    for name in ("ann", "ben"):
+        (folder / f"{name}.ipynb").write_bytes(released(built))
+    graded = []
+
+    def grade_one(submission, *_):
+        graded.append(submission.student)
+        return result(built, student=submission.student)
+
+    monkeypatch.setattr(grade, "grade", grade_one)
+    batch(intake.find(folder), settings(built), out, 2)
+    batch(intake.find(folder), settings(built), out, 2)
+    assert sorted(graded) == ["ann", "ben"]
+    (folder / "ben.ipynb").write_bytes(released(built) + b"\n")
+    (out / "results" / "ann.json").write_text('{"key": "cut')
+    batch(intake.find(folder), settings(built), out, 2)
+    assert sorted(graded) == ["ann", "ann", "ben", "ben"]
+    assert set(rows(out)) == {"ann", "ben"}
+    assert (out / "feedback" / "ann.html").exists() and "Points Possible" in (out / "canvas.csv").read_text()
+
+
+# --- slow: both tools ---
+
+
+@slow
+@boxed
+def test_both_tools_give_the_solution_all_a_blank_one_nothing_and_wrong_ones_what_they_are_worth(built, tmp_path):
+    """The k-th wrong answers of all questions stand in one notebook; the fast tests say what each question is worth then."""
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    student, solved, expected = json.loads(released(built)), run(HW1), {}
+    most = max(len(HW1.mutants(question)) for question in HW1.questions)
+    for k in range(most):
+        cells, space = [*solutions()], dict(solved)
+        for question in HW1.questions:
+            mutants = list(HW1.mutants(question).values())
+            if k < len(mutants):
+                space = with_answer(HW1, space, mutants[k].text)
+                cells.append(mutants[k].text)
+        (folder / f"wrong {k}.ipynb").write_text(json.dumps(hostile.notebook(student, cells)))
+        expected[f"wrong {k}"] = {question: score(HW1, question, space)[0] for question in HW1.questions}
+    (folder / "right.ipynb").write_text(json.dumps(hostile.notebook(student, solutions())))
+    (folder / "blank.ipynb").write_bytes(released(built))
+    expected |= {"right": HW1.points, "blank": dict.fromkeys(HW1.questions, 0)}
+    subprocess.run(command(built, folder, out), check=True)
+    found = rows(out)
+    for name, points in expected.items():
+        for tool in ("otter", "nbgrader"):
+            assert {q: float(found[name][f"{q} {tool}"]) for q in points} == points, (name, tool)
+        assert found[name]["flag"] == ""
+
+
+@pytest.fixture(scope="module")
+def harm(built, tmp_path_factory):
+    """A batch of hostile and broken notebooks between two honest ones; what they reached for; the rows."""
+    top = tmp_path_factory.mktemp("harm")
+    folder, out, reach = top / "in", top / "out", top / "reach"
+    for each in (folder, reach):
+        each.mkdir()
+    reach.chmod(0o777)
+    (reach / "solutions.ipynb").write_bytes((built / HW1.name / f"{HW1.name}-solutions.ipynb").read_bytes())
+    gradebook = built / "nbgrader" / "gradebook.db"
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        server.settimeout(0)
+        most = hostile.write(folder, solutions(), released(built), {
+            "solutions": str(reach / "solutions.ipynb"), "gradebook": str(gradebook), "marker": str(reach / "marker"),
+            "port": server.getsockname()[1]})
+        refused = hostile.broken(folder, released(built))
+        for name in ("0 honest", "zz honest"):
+            (folder / f"{name}.ipynb").write_text(json.dumps(hostile.notebook(json.loads(released(built)), solutions())))
+        before = {path: hashlib.sha256(path.read_bytes()).digest() for path in [gradebook, *folder.glob("*honest.ipynb")]}
+        done = subprocess.run(command(built, folder, out, "--seconds", "240"), capture_output=True, text=True)
+        try:
+            reached = server.accept()
+        except BlockingIOError:
+            reached = None
+    changed = [path for path, digest in before.items() if hashlib.sha256(path.read_bytes()).digest() != digest]
+    assert done.returncode == 0, done.stderr[-3000:]
+    return {"rows": rows(out), "most": most, "refused": refused, "reached": reached, "changed": changed, "reach": reach, "out": out}
+
+
+@slow
+@boxed
+def test_no_submission_stops_the_batch_or_changes_another_score(harm):
+    assert set(harm["rows"]) == {"0 honest", "zz honest", *harm["most"], *harm["refused"]}
+    assert [float(harm["rows"][name]["score"]) for name in ("0 honest", "zz honest")] == [27, 27]
+    assert {name: row["score"] for name, row in harm["rows"].items() if name in harm["refused"]} == dict.fromkeys(harm["refused"], "0")
+
+
+@slow
+@boxed
+def test_no_submission_scores_more_than_its_honest_worth(harm):
+    assert {name: harm["rows"][name]["score"] for name, most in harm["most"].items() if float(harm["rows"][name]["score"]) > most} == {}
+
+
+@slow
+@boxed
+def test_who_only_loops_or_exits_in_an_answer_loses_that_answer(harm):
+    for name in ("loop in an answer", "exit in an answer"):
+        assert harm["rows"][name]["score"] == "24" and "differ" not in harm["rows"][name]["flag"]
+
+
+@slow
+@boxed
+def test_whoever_attacks_a_tool_is_flagged(harm):
+    for name in ("changes Otter", "hides its errors", "kills its kernel", "kills everything", "fork bomb", "tampered", "runs nothing", "changes the tools",
+                 *harm["refused"]):
+        assert harm["rows"][name]["flag"] != "", name
+
+
+@slow
+@boxed
+def test_nothing_is_reached_and_nothing_stays_behind(harm):
+    assert harm["reached"] is None and harm["changed"] == []
+    assert sorted(path.name for path in harm["reach"].iterdir()) == ["solutions.ipynb"]
+    assert [p for p in psutil.process_iter(["cmdline"]) if "98765" in (p.info["cmdline"] or [])] == []
+    assert not any("secret_" in path.read_text(encoding="utf-8").lower() for path in (harm["out"] / "feedback").iterdir())
+
+
+@slow
+@boxed
+def test_a_killed_batch_leaves_no_process_and_goes_on(built, tmp_path):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for name in "abc":
+        (folder / f"{name}.ipynb").write_bytes(released(built))
+    batch_ = subprocess.Popen(command(built, folder, out, "--jobs", "1"), stderr=subprocess.PIPE, text=True)
+    while not (out / "results" / "a.json").exists():  # each update of the progress bar wakes us
+        assert batch_.stderr.read(1), "the batch ended early"
+    first = (out / "results" / "a.json").stat().st_mtime_ns
+    children = psutil.Process(batch_.pid).children(recursive=True)
+    batch_.send_signal(signal.SIGKILL)
+    batch_.wait()
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert alive == []
+    batch_.stderr.close()
+    subprocess.run(command(built, folder, out), check=True)
+    assert (out / "results" / "a.json").stat().st_mtime_ns == first
+    assert {name: row["score"] for name, row in rows(out).items()} == dict.fromkeys("abc", "0")
+    left = Path((out / ".work").read_text())
+    assert not left.exists()
+
+
+@slow
+def test_without_a_sandbox_an_honest_notebook_is_graded_too(built, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "ann.ipynb").write_text(json.dumps(hostile.notebook(json.loads(released(built)), solutions())))
+    subprocess.run(command(built, tmp_path / "in", tmp_path / "out", "--no-sandbox"), check=True)
+    assert rows(tmp_path / "out")["ann"]["score"] == "27"
+
+
+@slow
+@boxed
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_normal_user_grades_too(built, tmp_path):
+    """As nobody; where Python lives in root's own folder, that folder is opened to it for this run."""
+    for name in ("in", "out", "home"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name).chmod(0o777)
+    (tmp_path / "in" / "ann.ipynb").write_text(json.dumps(hostile.notebook(json.loads(released(built)), solutions())))
+    opened = [path for path in [*built.parents, *tmp_path.parents] if path.stat().st_uid == 0 and path != Path("/")]
+    modes = {path: path.stat().st_mode for path in opened}
+    python = Path(os.path.realpath(sys.executable)).parent.parent
+    show = ["--perms", "0755", "--tmpfs", "/root", "--ro-bind", str(python), str(python)] if python.is_relative_to("/root") else []
+    try:
+        for path in opened:
+            path.chmod(path.stat().st_mode | 0o011)
+        subprocess.run(["bwrap", "--dev-bind", "/", "/", *show, "--", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                        *command(built, tmp_path / "in", tmp_path / "out")], check=True, cwd=tmp_path / "home",
+                       env=os.environ | {"HOME": str(tmp_path / "home")})
+    finally:
+        for path, mode in modes.items():
+            path.chmod(mode)
+    assert rows(tmp_path / "out")["ann"]["score"] == "27"
