@@ -51,7 +51,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("homework", help="hw1, or the folder that `make homework` built for it")
     parser.add_argument("folder", type=Path, help="the submissions")
     parser.add_argument("--out", type=Path, required=True, help="where results go, and are taken up again")
-    parser.add_argument("--jobs", type=int, default=max(1, os.cpu_count() or 1), help="how many at a time (default: one a processor)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at a time (default: one a processor)")
     parser.add_argument("--seconds", type=int, default=300, help="most that a tool may take with one submission (default: 300)")
     parser.add_argument("--memory", type=float, default=4, help="GB that a submission may use (default: 4)")
     parser.add_argument("--no-sandbox", action="store_true", help="grade without bubblewrap: dangerous, see what it says")
@@ -162,7 +162,8 @@ def _workplace(out: Path) -> Path:
     note = out / ".work"
     with contextlib.suppress(OSError):
         left = Path(note.read_text(encoding="utf-8"))
-        if left.name.startswith("grading-") and left.parent == Path(tempfile.gettempdir()) and left.stat().st_uid == os.geteuid():
+        ours = left.name.startswith("grading-") and left.parent == Path(tempfile.gettempdir())
+        if ours and left.stat().st_uid == os.geteuid():
             shutil.rmtree(left, ignore_errors=True)
     work = Path(tempfile.mkdtemp(prefix="grading-"))
     work.chmod(0o711)

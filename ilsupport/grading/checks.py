@@ -20,7 +20,8 @@ def number(got, what, reread):
     if type(got).__module__ == "numpy" and getattr(got, "shape", None) == ():
         return float(got)
     if type(got) not in (int, float):
-        wrong(what, "a number", "nothing (None): is there a return?" if got is None else f"{type(got).__name__} {got!r}", reread)
+        back = "nothing (None): is there a return?" if got is None else f"{type(got).__name__} {got!r}"
+        wrong(what, "a number", back, reread)
     return float(got)
 
 

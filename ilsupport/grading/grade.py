@@ -49,10 +49,12 @@ class Settings:
 
 
 def grade(submission: intake.Submission, settings: Settings, work: Path, slot: int) -> dict:
-    """Scores by question in both tools, their statuses, what the checks said, what was tampered with. Never raises for a submission."""
+    """Scores by question in both tools, their statuses, what checks said, what was tampered with. No submission can make it
+    raise."""
     begun = time.monotonic()
     nothing = dict.fromkeys(settings.points, 0)
-    result = {"student": submission.student, "canvas": submission.canvas, "file": submission.path.name, "tampered": [], "said": {}}
+    result = {"student": submission.student, "canvas": submission.canvas, "file": submission.path.name, "tampered": [],
+              "said": {}}
     try:
         code, result["tampered"] = intake.answers(intake.cells(intake.content(submission)), settings.bundle)
     except intake.Unreadable as error:
@@ -131,8 +133,8 @@ def _nbgrader(code: list[str], settings: Settings, folder: Path, slot: int) -> t
     spec.write_text(json.dumps({"argv": kernel, "display_name": "Python 3", "language": "python",
                                 "interrupt_mode": "message" if settings.boxed else "signal", "metadata": {"debugger": False}}))
     result = folder / "result.json"
-    command = [sys.executable, "-P", str(HERE / "run_nbgrader.py"), str(course), settings.name, str(NBGRADER_SECONDS), str(result),
-               *([str(run / "k")] if settings.boxed else [])]
+    command = [sys.executable, "-P", str(HERE / "run_nbgrader.py"), str(course), settings.name, str(NBGRADER_SECONDS),
+               str(result), *([str(run / "k")] if settings.boxed else [])]
     if settings.boxed:  # ends with us, even if we are killed
         command = ["setpriv", "--pdeathsig", "KILL", *command]
     ended = sandbox.run(command, seconds=settings.seconds, memory=settings.memory, watched=run, environment={

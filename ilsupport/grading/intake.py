@@ -43,11 +43,12 @@ class Submission:
     def stem(self) -> str:
         """A file name for this student's results that no other student has and any system takes."""
         plain = re.sub(r"[^A-Za-z0-9_-]+", "-", self.student)[:60].strip("-") or "student"
-        return plain if plain == self.student else f"{plain}-{hashlib.sha256(self.student.encode('utf-8', 'replace')).hexdigest()[:8]}"
+        mark = hashlib.sha256(self.student.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+        return plain if plain == self.student else f"{plain}-{mark}"
 
 
 def find(folder: Path) -> list[Submission]:
-    """Every entry of the folder is a student: NAME.ipynb, NAME.zip, a folder NAME with a notebook in it, or a Canvas download."""
+    """Every entry of the folder is a student: NAME.ipynb, NAME.zip, a folder NAME with a notebook in it, a Canvas download."""
     found = []
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.name.startswith((".", "__MACOSX")):
@@ -117,7 +118,7 @@ def cells(data: bytes) -> list[dict]:
         raise Unreadable(f"not a notebook, or one cut short ({str(error)[:100]})") from None
     listed = notebook.get("cells") if isinstance(notebook, dict) else None
     if not isinstance(listed, list) or len(listed) > MOST_CELLS:
-        raise Unreadable("not a notebook: no list of cells" if not isinstance(listed, list) else f"more than {MOST_CELLS} cells")
+        raise Unreadable(f"more than {MOST_CELLS} cells" if isinstance(listed, list) else "not a notebook: no list of cells")
     found = []
     for cell in listed:
         source = cell.get("source", "") if isinstance(cell, dict) else None
@@ -125,7 +126,8 @@ def cells(data: bytes) -> list[dict]:
         if not isinstance(source, str):
             raise Unreadable("not a notebook: a cell without text")
         metadata = cell.get("metadata") if isinstance(cell.get("metadata"), dict) else {}
-        found.append({"cell_type": cell.get("cell_type"), "source": source.encode("utf-8", "replace").decode(), "metadata": metadata})
+        source = source.encode("utf-8", "replace").decode()  # half of a surrogate pair cannot be written again
+        found.append({"cell_type": cell.get("cell_type"), "source": source, "metadata": metadata})
     if sum(len(cell["source"]) for cell in found) > MOST_CODE:
         raise Unreadable(f"more than {MOST_CODE // 2**20} MB of code")
     otter = notebook.get("metadata", {}).get("otter") if isinstance(notebook.get("metadata"), dict) else None

@@ -9,10 +9,13 @@ from pathlib import Path
 
 from ilsupport.grading.grade import Settings
 
-STYLE = """body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; background: #fff }
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem }
+body { color: #1a1a1a; background: #fff }
 table { border-collapse: collapse } td, th { padding: .2rem .8rem; text-align: right; border-bottom: 1px solid #ddd }
-pre { background: #f4f4f4; padding: .7rem; overflow-x: auto; white-space: pre-wrap } .note { border-left: 4px solid #d55e00; padding-left: .8rem }
-@media (prefers-color-scheme: dark) { body { color: #e8e8e8; background: #161616 } pre { background: #262626 } td, th { border-color: #444 } }"""
+pre { background: #f4f4f4; padding: .7rem; white-space: pre-wrap } .note { border-left: 4px solid #d55e00; padding-left: .8rem }
+@media (prefers-color-scheme: dark) { body { color: #e8e8e8; background: #161616 } pre { background: #262626 } }
+"""
 
 
 def atomically(path: Path, text: str) -> None:
@@ -25,7 +28,7 @@ def atomically(path: Path, text: str) -> None:
 
 def counted(result: dict, settings: Settings) -> dict[str, float]:
     """The score that counts: of each question the smaller of the two tools'."""
-    return {question: min(result["otter"]["scores"][question], result["nbgrader"]["scores"][question]) for question in settings.points}
+    return {q: min(result["otter"]["scores"][q], result["nbgrader"]["scores"][q]) for q in settings.points}
 
 
 def flags(result: dict) -> list[str]:
@@ -57,14 +60,16 @@ def write(results: list[dict], stems: dict[str, str], settings: Settings, out: P
         atomically(out / "feedback" / f"{stems[result['student']]}.html", feedback(result, settings))
     title = settings.bundle["title"]
     canvas = [["    Points Possible", "", "", "", "", sum(settings.points.values())]]
-    canvas += [[r["student"], r["canvas"], "", "" if r["canvas"] else r["student"], "", _number(sum(counted(r, settings).values()))]
-               for r in results]
+    totals = [_number(sum(counted(result, settings).values())) for result in results]
+    canvas += [[r["student"], r["canvas"], "", "" if r["canvas"] else r["student"], "", total]
+               for r, total in zip(results, totals)]
     atomically(out / "canvas.csv", table(["Student", "ID", "SIS User ID", "SIS Login ID", "Section", title], canvas))
-    gradescope = [[r["student"], r["student"], "", _number(sum(counted(r, settings).values())), sum(settings.points.values()), "Graded",
-                   *(_number(counted(r, settings)[q]) for q in questions)] for r in results]
-    atomically(out / "gradescope.csv", table(
-        ["Name", "SID", "Email", "Total Score", "Max Points", "Status", *(f"{q} ({settings.points[q]}.0 pts)" for q in questions)],
-        gradescope))
+    most = sum(settings.points.values())
+    gradescope = [[r["student"], r["student"], "", total, most, "Graded",
+                   *(_number(counted(r, settings)[q]) for q in questions)] for r, total in zip(results, totals)]
+    heading = ["Name", "SID", "Email", "Total Score", "Max Points", "Status",
+               *(f"{q} ({settings.points[q]}.0 pts)" for q in questions)]
+    atomically(out / "gradescope.csv", table(heading, gradescope))
 
 
 def table(heading: list, rows: list[list]) -> str:
@@ -81,10 +86,11 @@ def feedback(result: dict, settings: Settings) -> str:
     """A student's page. Of a hidden check it says what to reread, never what it held: the text could be the check itself."""
     scores, safe = counted(result, settings), html.escape
     total, most = sum(scores.values()), sum(settings.points.values())
-    parts = [f"<h1>{safe(settings.bundle['title'])}</h1><p>{safe(result['student'])}: <b>{_number(total)} of {most} points</b></p>"]
+    parts = [f"<h1>{safe(settings.bundle['title'])}</h1>",
+             f"<p>{safe(result['student'])}: <b>{_number(total)} of {most} points</b></p>"]
     parts += [f'<p class="note">{safe(NOTES.get(status, status))}</p>'
               for status in sorted({result[tool]["status"] for tool in ("otter", "nbgrader")} - {"ok"})]
-    rows = "".join(f"<tr><td>{q}</td><td>{_number(scores[q])}</td><td>{points}</td></tr>" for q, points in settings.points.items())
+    rows = "".join(f"<tr><td>{q}</td><td>{_number(scores[q])}</td><td>{of}</td></tr>" for q, of in settings.points.items())
     parts.append(f"<table><tr><th>question</th><th>points</th><th>of</th></tr>{rows}</table>")
     for check in settings.bundle["checks"]:
         if check["id"] not in result["said"]:
@@ -92,9 +98,11 @@ def feedback(result: dict, settings: Settings) -> str:
         kind = "hidden check" if check["hidden"] else "check"
         said = f"It looks at other inputs than you can see. Reread {check['reread']}." if check["hidden"] else \
             result["said"][check["id"]].removeprefix("AssertionError: ") or "This check did not pass."
-        parts.append(f"<h2>Question {check['question'][1:]}, {kind}: 0 of {check['points']}</h2><pre>{safe(said[:1500])}</pre>")
+        parts += [f"<h2>Question {check['question'][1:]}, {kind}: 0 of {check['points']}</h2>",
+                  f"<pre>{safe(said[:1500])}</pre>"]
     body = "\n".join(parts).encode("utf-8", "replace").decode()
-    return f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Feedback</title><style>{STYLE}</style></head><body>{body}</body></html>\n'
+    head = f'<meta charset="utf-8"><title>Feedback</title><style>{STYLE}</style>'
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>{body}</body></html>\n'
 
 
 NOTES = {

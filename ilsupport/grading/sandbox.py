@@ -21,10 +21,10 @@ FAMILY = 16  # processes at work, beyond which it is ended: a fork bomb must not
 FILE_BYTES = 64 * 2**20
 FOLDER_BYTES = 256 * 2**20
 FIRST_USER = 200_000  # as root each job runs as a user of its own, so that its processes are counted and kept apart
-RISK = """Without bubblewrap nothing holds a submission back: its code runs as you, reads and deletes what you can, sees the other
-submissions and this course's solutions, reaches the network, and may stay behind when grading is over. Only time and memory
-are watched. On Debian or Ubuntu: apt install bubblewrap. To grade without it all the same, on a machine that holds nothing
-you would miss, add --no-sandbox."""
+RISK = """Without bubblewrap nothing holds a submission back: its code runs as you, reads and deletes what you can, sees the
+other submissions and this course's solutions, reaches the network, and may stay behind when grading is over. Only time and
+memory are watched. On Debian or Ubuntu: apt install bubblewrap. To grade without it all the same, on a machine that holds
+nothing you would miss, add --no-sandbox."""
 
 
 @dataclass(frozen=True)
@@ -67,15 +67,17 @@ def wrap(command: Sequence[str | Path], *, slot: int, readable: Sequence[Path] =
                 words += ["--perms", "0755", "--dir", str(parent)]
                 made.add(parent)
         words += [how, str(path), str(path)]
-    settings = {"HOME": "/home", "USER": "student", "LOGNAME": "student", "PATH": f"{sys.prefix}/bin:/usr/bin:/bin", "LANG": "C.UTF-8",
-                "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "MPLBACKEND": "agg",
-                "PYTHONNOUSERSITE": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    settings = {"HOME": "/home", "USER": "student", "LOGNAME": "student", "PATH": f"{sys.prefix}/bin:/usr/bin:/bin",
+                "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
+                "MPLBACKEND": "agg", "PYTHONNOUSERSITE": "1", "PYTHONDONTWRITEBYTECODE": "1",
+                "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     for name, value in settings.items():
         words += ["--setenv", name, value]
-    words += ["--chdir", "/tmp", "prlimit", f"--data={memory}", f"--nproc={PROCESSES}", f"--fsize={FILE_BYTES}", "--nofile=512",
-              f"--cpu={processor_seconds}", "--core=0"]
+    words += ["--chdir", "/tmp", "prlimit", f"--data={memory}", f"--nproc={PROCESSES}", f"--fsize={FILE_BYTES}",
+              "--nofile=512", f"--cpu={processor_seconds}", "--core=0"]
     if root:
-        words += ["setpriv", f"--reuid={FIRST_USER + slot}", f"--regid={FIRST_USER + slot}", "--clear-groups", "--inh-caps=-all",
+        user = FIRST_USER + slot
+        words += ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--inh-caps=-all",
                   "--bounding-set=-all", "--no-new-privs", "--"]
     return [*words, *map(str, command)]
 
