@@ -72,8 +72,11 @@ def driving_expert(features: Float[Tensor, "n 8"]) -> Float[Tensor, "n 1"]:
 
 
 def reach_expert(env: Reach) -> Callable[[Float[Tensor, "n 4"]], Float[Tensor, "n 2"]]:
-    """A function of observations that walks the shortest way to the goal in this maze, at full speed, and stays
-    (page 9)."""
+    """Walks to the goal in this maze at speed 1, on the shortest way from cell to cell, and stays there (page 9).
+
+    The function that comes back maps observations `(n, 4)` to velocities `(n, 2)` no longer than 1. Starts and goals lie in
+    free cells, as `Reach` sees to. Raises ValueError for observations of another shape.
+    """
     def act(obs: Tensor) -> Tensor:
         _check_columns("Reach", obs, 4)
         place, goal = obs.split(2, dim=1)
@@ -88,7 +91,8 @@ def reach_play(env: Reach, *, generator: torch.Generator) -> Callable[[Float[Ten
     """Somebody at play in this maze: walks to a place of their own choice, then to another, whatever the goal
     (page 9).
 
-    The function remembers where each episode is heading, so make a new one for each `rollout`.
+    They walk as `reach_expert` does and choose evenly among the free cells, with `generator`. The function remembers where
+    each episode is heading, so make a new one for each `rollout`. Raises ValueError for observations of another shape.
     """
     walk, aim = reach_expert(env), None
 

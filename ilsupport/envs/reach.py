@@ -52,7 +52,7 @@ class Reach:
         self._place: Tensor | None = None
 
     def reset(self, n: int, generator: torch.Generator) -> Float[Tensor, "n 4"]:
-        """Everybody at a start, with a goal that stays for the episode."""
+        """Everybody at a start, with a goal that stays for the episode. Raises as every environment does (`check_reset`)."""
         check_reset(n, generator, self.device)
         self._place, self._goal = (self.places(n, generator) if given is None else
                                    given[torch.randint(len(given), (n,), generator=generator, device=self.device)]
@@ -60,7 +60,11 @@ class Reach:
         return torch.cat([self._place, self._goal], 1)
 
     def step(self, action: Float[Tensor, "n 2"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """One step of every point, first along x, then along y; terminated and truncated are False throughout."""
+        """One step of every point, first along x, then along y; terminated and truncated are False throughout.
+
+        Velocities beyond [-1, 1] are clipped. Raises RuntimeError before the first `reset`, and ValueError for actions that
+        are not floats `(n, 2)`.
+        """
         if self._place is None:
             raise RuntimeError("step before reset; call env.reset(n, generator) first.")
         if action.shape != self._place.shape or not action.is_floating_point():
@@ -93,7 +97,13 @@ class Reach:
         return number[self._grid(place)].clamp(min=0)
 
     def distance(self, place: Float[Tensor, "*n 2"], goal: Float[Tensor, "*n 2"]) -> Float[Tensor, "*n"]:
-        """Length of the way that the expert takes, to within half a cell's diagonal."""
+        """About the length of the expert's way: straight to a goal in sight, else over middles of cells to that of the goal's.
+
+        The expert cuts corners on that, by little more than a cell's width. Shapes broadcast. Raises ValueError for a place
+        or goal outside the square or inside a wall; it reads from the device, so call it outside of a step loop.
+        """
+        for name, given in (("place", place), ("goal", goal)):
+            self._check_places(name, given.reshape(-1, 2))
         here, there = self.cell(place), self.cell(goal)
         via = self.hop[here, there]
         round_the_corner = (self.centres[via] - place).norm(dim=-1) + self.length[via, there]

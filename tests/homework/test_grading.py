@@ -295,13 +295,13 @@ def test_a_normal_user_grades_too(built, tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name).chmod(0o777)
     (tmp_path / "in" / "ann.ipynb").write_text(json.dumps(hostile.notebook(json.loads(released(built)), solutions())))
-    opened = [path for path in [*built.parents, *tmp_path.parents] if path.stat().st_uid == 0 and path != Path("/")]
+    opened = [path for path in [built, *built.parents, tmp_path, *tmp_path.parents] if path.stat().st_uid == 0 and path != Path("/")]
     modes = {path: path.stat().st_mode for path in opened}
     python = Path(os.path.realpath(sys.executable)).parent.parent
     show = ["--perms", "0755", "--tmpfs", "/root", "--ro-bind", str(python), str(python)] if python.is_relative_to("/root") else []
     try:
         for path in opened:
-            path.chmod(path.stat().st_mode | 0o011)
+            path.chmod(path.stat().st_mode | 0o055)
         subprocess.run(["bwrap", "--dev-bind", "/", "/", *show, "--", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
                         *command(built, tmp_path / "in", tmp_path / "out")], check=True, cwd=tmp_path / "home",
                        env=os.environ | {"HOME": str(tmp_path / "home")})
