@@ -5,8 +5,8 @@ import gymnasium
 import pytest
 import torch
 
-from ilsupport import (Chunked, Diffusion, Discretised, Flow, Gaussian, Latent, Mixture, Trajectories, View, chunks, evaluate,
-                       fit, generator, rollout, spawn)
+from ilsupport import (Categorical, Chunked, Diffusion, Discretised, Flow, Gaussian, Latent, Mixture, Trajectories, View,
+                       chunks, evaluate, fit, generator, rollout, spawn)
 
 
 class Clock:
@@ -132,6 +132,8 @@ def test_bad_chunks():
         Chunked(Scripted(), 3, ensemble=-1)
     with pytest.raises(ValueError, match="multiple of the chunk length 2"):
         Chunked(Scripted(), 2)
+    with pytest.raises(TypeError, match="continuous"):
+        Chunked(Categorical(2, 4, generator=generator(0)), 3).act(torch.zeros(3, 2))
     with pytest.raises(ValueError, match="longest episode has 4 steps"):
         chunks(demonstrations(4, 2), 5)
     data = demonstrations(4)

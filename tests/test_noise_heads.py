@@ -122,6 +122,10 @@ def test_settings_changed_after_training_are_checked_too():
     policy.steps = 0
     with pytest.raises(ValueError, match="at least one step"):
         policy.act(torch.zeros(1, 3))
+    policy = Diffusion(3, 2, levels=20, generator=generator(0))
+    policy.steps = 21
+    with pytest.raises(ValueError, match="1 <= steps <= levels"):
+        policy.act(torch.zeros(1, 3))
     with pytest.raises(ValueError, match="at least one toss"):
         Latent(3, 2, generator=generator(0)).elbo(torch.zeros(1, 3), torch.zeros(1, 2), generator(1), samples=0)
 

@@ -68,6 +68,15 @@ def test_straight_on_and_round_the_corner():
     assert near == pytest.approx(4 / 3) and far == pytest.approx(8 / 3)
 
 
+@pytest.mark.parametrize("bad,said", [([0.0, -0.9], "lies inside a wall"), ([0.0, 1.5], "lies outside the maze")])
+def test_no_distance_to_or_from_where_nobody_can_be(bad, said):
+    env, here, there = Reach(), torch.tensor([[0.5, 0.5]]), torch.tensor([bad])
+    with pytest.raises(ValueError, match=f"goal .* {said}"):
+        env.distance(here, there)
+    with pytest.raises(ValueError, match=f"place .* {said}"):
+        env.distance(there, here)
+
+
 def test_cost_counts_the_steps_away_from_the_goal(device, dtype):
     start, goal = torch.tensor([[-0.9, 0.0]]), torch.tensor([[0.0, 0.0]])
     env = Reach(maze=(".....",) * 5, starts=start, goals=goal, horizon=20, device=device, dtype=dtype)

@@ -1,7 +1,8 @@
 """The brake light of page 8: an effect of braking that looks like its cause.
 
 People cross the road now and then; the camera's view of them is poor. A driver with good eyes brakes exactly while
-somebody is on the road, and every time it brakes, a light on the dashboard comes on.
+somebody is on the road, and every time it brakes, a light on the dashboard comes on. The story is that of de Haan,
+Jayaraman and Levine (2019), "Causal Confusion in Imitation Learning", figure 1.
 """
 from __future__ import annotations
 

@@ -30,14 +30,15 @@ class Fork:
 
     Observation `(n, 4)`: position (x, y) in m, then velocity in m/s. A cart starts at x between -0.7 and -0.64, near the
     middle line, rolling towards the tree at about 1 m/s: a third of a second from it. Action `(n, 2)`:
-    acceleration along x and y as a share of 5 m/s^2, in [-1, 1]. A step is 0.1 s, velocity first, then position. The edge
-    of the field stops what runs into it; a cart that ends a step inside the tree has crashed and stays there.
+    acceleration along x and y as a share of 5 m/s^2, clipped to [-1, 1]. A step is 0.1 s, velocity first, then position.
+    The edge of the field stops what runs into it; a cart that ends a step inside the tree has crashed and stays there.
 
     Reward: minus the cost, which is 1 at the step of the crash, or else at the last of the `horizon` steps if the cart is
     not past the line x = 0.4 then. So an episode costs 0 or 1, and the mean cost is the share that failed. Nothing ends
     early.
 
-    Raises ValueError for a horizon below 1 and for actions of another shape.
+    Raises ValueError for a horizon below 1 and for actions that are not floats `(n, 2)` (`rollout` also for actions
+    outside [-1, 1]), RuntimeError for a step before the first reset.
     """
 
     observation_space = gymnasium.spaces.Box(-np.float32(HIGH), np.float32(HIGH))

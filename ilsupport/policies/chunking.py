@@ -20,7 +20,8 @@ class Chunked(nn.Module):
     plays the plan made there; with `ensemble=m >= 0` it makes a plan at every step and plays the mean of all plans for
     this step, of which the oldest is plan 0, with weights proportional to `exp(-m i)`.
     Fit it to `chunks(demonstrations, length)`. Zhao and others (2023), section IV and algorithm 2.
-    Raises ValueError for a length below 1, a negative `ensemble`, and a head whose actions do not divide into plans.
+    Raises ValueError for a length below 1, a negative `ensemble`, and a head whose actions do not divide into plans; TypeError
+    when it acts and the head's actions are discrete.
     """
 
     def __init__(self, head: Policy, length: int, *, ensemble: float | None = None) -> None:
@@ -37,7 +38,11 @@ class Chunked(nn.Module):
     def plan(self, obs: Shaped[Tensor, "*M n *obs"],
              generator: torch.Generator | None = None) -> Float[Tensor, "*M n length act"]:
         """The next `length` actions, the head's best guess or a sample."""
-        return self.head.act(obs, generator).unflatten(-1, (self.length, -1))
+        said = self.head.act(obs, generator)
+        if not said.is_floating_point():
+            raise TypeError(f"the head plays actions of dtype {said.dtype}, expected floats: plans are made of continuous "
+                            "actions.")
+        return said.unflatten(-1, (self.length, -1))
 
     def act(self, obs: Shaped[Tensor, "*M n *obs"], generator: torch.Generator | None = None) -> Float[Tensor, "*M n act"]:
         """The first action of the plan: what a memoryless caller gets."""

@@ -16,17 +16,17 @@ class Diffusion(Transport):
     """A network that is shown `cos(phi) * action + sin(phi) * noise` and answers which noise.
 
     Training is DDPM's (Ho and others, 2020) at `levels` angles phi between an action (0) and noise (pi/2): the cosine
-    schedule (Nichol and Dhariwal, 2021), whose cumulative signal is cos(phi)^2. Acting is DDIM's deterministic sampler
-    (Song and others, 2021): take the noise that the network sees for true, go to a lower level, look again; `steps` times,
-    from noise to action. The network's answer enters as `sin(phi) x + cos(phi) answer`, so that near pure noise it need
-    not learn to copy its input; the answer itself is then the velocity dx/dphi, and DDIM a ride on its field.
+    schedule (Nichol and Dhariwal, 2021, without its offset), whose cumulative signal is cos(phi)^2. Acting is DDIM's
+    deterministic sampler (Song and others, 2021): take the noise that the network sees for true, go to a lower level, look
+    again; `steps` times, from noise to action. The network's answer enters as `sin(phi) x + cos(phi) answer`, so that near
+    pure noise it need not learn to copy its input; the answer itself is then the velocity dx/dphi (Salimans and Ho, 2022),
+    and DDIM a ride on its field. Raises ValueError unless 1 <= steps <= levels, and where `Transport` does.
     """
 
     def __init__(self, obs_dim: int, act_dim: int, *, generator: torch.Generator | Sequence[torch.Generator],
                  levels: int = 50, steps: int = 10, limits: tuple[float, float] | None = None,
                  hidden: Sequence[int] = (64, 64), dtype: torch.dtype = torch.float32) -> None:
-        if not 1 <= steps <= levels:
-            raise ValueError(f"steps = {steps} and levels = {levels}, expected 1 <= steps <= levels.")
+        check_steps(steps, levels)
         super().__init__(obs_dim, act_dim, generator=generator, steps=steps, limits=limits, hidden=hidden, dtype=dtype)
         self.levels = levels
 
@@ -55,6 +55,7 @@ class Diffusion(Transport):
 
     def path(self, obs: Float[Tensor, "*M n obs"], noise: Float[Tensor, "*M n act"]) -> Iterator[Float[Tensor, "*M n act"]]:
         """DDIM: the `steps + 1` samples from the noise to the action, as for a moving picture."""
+        check_steps(self.steps, self.levels)  # they may be set after training
         x, levels = noise, ((1 - self.times(self.steps)) * self.levels).round()
         yield x
         for level, lower in zip(levels[:-1], levels[1:]):
@@ -62,3 +63,9 @@ class Diffusion(Transport):
             clean = (x - self.angle(level).sin() * seen) / self.angle(level).cos()
             x = self.angle(lower).cos() * clean + self.angle(lower).sin() * seen
             yield x
+
+
+def check_steps(steps: int, levels: int) -> None:
+    """Raise ValueError unless there is a level of noise for every step."""
+    if not 1 <= steps <= levels:
+        raise ValueError(f"steps = {steps} and levels = {levels}, expected 1 <= steps <= levels.")

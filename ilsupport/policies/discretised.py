@@ -22,6 +22,7 @@ class Discretised(nn.Module):
     half ranges from the middle; 0 for those to come) and which dimension is asked for.
 
     `autoregressive=False` hides the bins chosen so far: the dimensions are then drawn independently of each other.
+    Bins as in RT-1 (Brohan and others, 2022), one dimension after the other as in RT-2 (Brohan and others, 2023).
     Raises ValueError for no bin, limits out of order or infinite, actions outside `limits` (in `fit` and `log_prob`), and
     observations of another shape, dtype or device.
     """

@@ -18,6 +18,7 @@ class Flow(Transport):
     `action - noise` (Lipman and others, 2023; Liu and others, 2023: rectified flow). Where lines cross the network learns
     their mean velocity, and following the means carries the noise to the right distribution all the same.
     Acting: Euler's rule in `steps` steps. One step is no distribution at all: a perfect network takes every noise to the mean.
+    Raises ValueError where `Transport` does.
     """
 
     def loss(self, obs: Float[Tensor, "*M n obs"], action: Float[Tensor, "*M n act"],

@@ -20,7 +20,8 @@ class Transport(nn.Module):
 
     Subclasses (`Diffusion`, `Flow`) say how the velocity is learnt and stepped along. `steps` is how many steps, hence
     network calls, `act` takes; set it at will after training. `limits = (low, high)` clips what `act` plays. Networks
-    expect actions of about [-1, 1]: the noise they start from has size 1.
+    expect actions of about [-1, 1]: the noise they start from has size 1. Raises ValueError for fewer than one step, limits
+    out of order, and observations or targets of another shape, dtype or device.
     """
 
     draws_noise = True

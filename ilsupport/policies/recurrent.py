@@ -32,6 +32,7 @@ class GRU(nn.Module):
         self.students = self.reads.students
 
     def forward(self, window: Float[Tensor, "*M n length d"]) -> Float[Tensor, "*M n out"]:
+        """The answer after the last frame; the memory starts at zero."""
         frames = self.reads(window.flatten(-3, -2)).unflatten(-2, window.shape[-3:-1])  # nothing here waits for the memory
         memory = window.new_zeros(*window.shape[:-2], self.memory)
         for frame in frames.unbind(-2):

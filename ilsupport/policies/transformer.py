@@ -53,6 +53,7 @@ class Transformer(nn.Module):
         return layer_norm(x, x.shape[-1:])
 
     def forward(self, window: Float[Tensor, "*M n length d"]) -> Float[Tensor, "*M n out"]:
+        """The answer at the last frame, which has seen them all."""
         return self.answers(self.stream(window)[..., -1, :])
 
     @property
