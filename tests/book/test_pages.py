@@ -11,7 +11,7 @@ from built import NOTEBOOKS, toc
 import tasks
 
 HEADER = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
-CELL = re.compile(r"^```\{code-cell\}.*?^```$", re.DOTALL | re.MULTILINE)
+CELL = re.compile(r"^```(?:\{code-cell\}|python$).*?^```$", re.DOTALL | re.MULTILINE)
 REGISTRY = {"anaconda", "conda", "npmjs", "pypi", "registry"}
 
 
