@@ -120,5 +120,5 @@ def test_the_student_notebook_says_at_once_what_is_wrong(built):
     for what in ("sum", "mean"):
         done = subprocess.run([sys.executable, "-c", INSTANT.format(what)], cwd=built / "hw1", capture_output=True, encoding="utf-8")
         says[what] = done.stdout
-    assert "expected  1.09861\n" in says["sum"] and "got       8.78" in says["sum"] and "Reread page 1, equation (1)" in says["sum"]
+    assert "expected  1.09861\n" in says["sum"] and "got       8.78" in says["sum"] and "Reread page 1, the first numbered equation" in says["sum"]
     assert "All test cases passed" in says["mean"] and "Hidden checks" in says["mean"]
