@@ -2,8 +2,10 @@
 import copy
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from ilsupport import Diffusion, Flow, Latent, fit, generator, spawn
 
@@ -138,3 +140,19 @@ def test_a_copy_moves_on_its_own(head):
             p.zero_()
     obs = torch.ones(2, 3)
     assert twin.act(obs.double()).abs().max() == 0 and policy.act(obs).abs().max() > 0
+
+
+@pytest.mark.parametrize("policy", [
+    Diffusion(1, 1, levels=400, steps=400, hidden=(12, 12), generator=generator(3), dtype=torch.float64),
+    Flow(1, 1, steps=200, hidden=(12, 12), generator=generator(3), dtype=torch.float64)], ids=["diffusion", "flow"])
+def test_density_and_sampler_agree_for_any_network(policy):
+    with torch.no_grad():
+        for weight in policy.net.weights:
+            weight.mul_(3)
+    grid = torch.linspace(-12, 12, 2001, dtype=torch.float64)[:, None]
+    density = policy.log_prob(torch.ones(2001, 1, dtype=torch.float64), grid).exp().detach()
+    below = torch.cumulative_trapezoid(density, grid[:, 0])
+    assert abs(below[-1] - 1) < 2e-3
+    drawn = policy.act(torch.ones(10_000, 1, dtype=torch.float64), generator(4)).detach()[:, 0].numpy()
+    claimed = lambda x: np.interp(x, grid[1:, 0].numpy(), below.numpy())
+    assert stats.kstest(drawn, claimed, method="asymp").statistic < 0.02
