@@ -10,6 +10,7 @@ from ilsupport.envs import BrakeLight, Camera, Driving, Fork, Gymnasium, Reach, 
 from ilsupport.estimate import Estimate
 from ilsupport.experts import (brakelight_expert, cartpole_expert, driving_expert, fork_expert, from_sb3, pendulum_expert,
                                reach_expert, reach_play, tightrope_expert)
+from ilsupport.locomotion import LocomotionExpert
 from ilsupport.noise import DartRound, dart, demonstrate
 from ilsupport.policies import (GRU, Categorical, Chunked, Diffusion, Discretised, Flow, Gaussian, Latent,
                                 Mixture, Policy, Seeing, Transformer, View, chunks)
@@ -21,7 +22,8 @@ from ilsupport.trajectories import Trajectories
 
 __all__ = [
     "BrakeLight", "Camera", "Categorical", "Chunked", "DartRound", "Diffusion", "Discretised", "Driving",
-    "Estimate", "Flow", "Fork", "Gaussian", "GRU", "Gymnasium", "History", "Latent", "Mixture", "Policy",
+    "Estimate", "Flow", "Fork", "Gaussian", "GRU", "Gymnasium", "History", "Latent", "LocomotionExpert",
+    "Mixture", "Policy",
     "Reach", "Round", "Seeing", "Tightrope", "Trajectories", "Transformer", "View", "Window", "bounds",
     "brakelight_expert", "cartpole_expert", "chunks", "dagger", "dart", "demonstrate", "driving_expert",
     "envs", "error_rate", "evaluate", "experts", "exponential", "first_round_only", "fit", "fork_expert",
