@@ -3,6 +3,8 @@
     make bench                          all rows
     python benchmarks/bench.py bc32     only the rows named
 
+Where there is a GPU, ours is also measured there, against ours on the processor.
+
 Each peer lives in an environment of its own under `_build/bench` (made on the first run, pinned in `peers/*.txt`) and in a
 worker process of its own. Contenders of a row are asked in turn, A B A B ..., and compared by the ratio of their
 medians. Writes `results/<name>.json`, `.md` and `.svg`. A row that misses its bar says so.
@@ -41,6 +43,7 @@ class Row(NamedTuple):
     ours: str
     against: list[Against]
     repeats: int = 5
+    device: bool = True  # worth a look on a GPU: our own tensors do the work
 
 
 ROWS = {
@@ -88,15 +91,28 @@ ROWS = {
         "held-out bf16",
         [Against("float32", "ours", "held-out float32", 0.95)],
         1,
+        False,
     ),
     "stack": Row(
         "16 students stacked, batch 32, per student", "s an epoch", "stack32", [Against("imitation", "imitation", "bc32", 25)]
     ),
     "dagger": Row(
-        "DAgger, 5 rounds, 20,000 labels, CartPole", "s", "dagger", [Against("imitation", "imitation", "dagger", 5)], 3
+        "DAgger, 5 rounds, 20,000 labels, CartPole", "s", "dagger", [Against("imitation", "imitation", "dagger", 5)], 3, False
     ),
     "evaluate": Row(
-        "100 CartPole episodes", "s", "evaluate", [Against("SB3 evaluate_policy, 8 envs", "stable_baselines3", "evaluate", 25)]
+        "100 CartPole episodes", "s", "evaluate", [Against("SB3 evaluate_policy, 8 envs", "stable_baselines3", "evaluate", 25)],
+        device=False,
+    ),
+    "halfcheetah": Row(
+        "HalfCheetah demonstrations, a 2×256 policy",
+        "steps/s",
+        "cheetah",
+        [
+            Against("the bare environment, no policy", "ours", "cheetah bare", 1),
+            Against("gymnasium AsyncVectorEnv(8), no policy", "ours", "cheetah async", 1),
+            Against("ours in one process", "ours", "cheetah one process", 0),
+        ],
+        device=False,
     ),
     "policy-steps": Row(
         "steps with a 2×64 policy, 4,096 wide",
@@ -125,6 +141,7 @@ ROWS = {
             Against("import torch, gymnasium", "ours", "import base", 1 / 1.1),
             Against("import imitation", "imitation", "import", 1),
         ],
+        device=False,
     ),
 }
 
@@ -156,12 +173,13 @@ def redraws() -> dict[str, tuple[list[float], float]]:
             "frame to frame of the driven car, ms": (frames["drive"], 17)}
 
 
-def driving() -> dict[str, tuple[list[float], float]]:
+def driving(device: str = "cpu") -> dict[str, tuple[list[float], float]]:
     """A step of `Driving`, 4,096 cars wide: at least 10^7 steps with features and 10^5 camera frames a second, no policy."""
-    worker = Worker("ours")
+    worker = Worker(f"ours {device}")
     tasks = {"with features": ("driving features", 100), "with a camera": ("driving camera", 10_000),
              "with a noisy, shadowed camera": ("driving noisy camera", 10_000)}
-    found = {f"a step of Driving {kind}, 4,096 cars, ns a car": ([worker.ask(task) for _ in range(6)][1:], ceiling)
+    where = "" if device == "cpu" else f" on {device}"
+    found = {f"a step of Driving {kind}, 4,096 cars{where}, ns a car": ([worker.ask(task) for _ in range(6)][1:], ceiling)
              for kind, (task, ceiling) in tasks.items()}
     worker.close()
     return found
@@ -171,20 +189,22 @@ LIMITS = {"driving": driving, "book": book, "redraw": redraws}  # what has a cei
 
 
 class Worker:
-    """A contender's process; `ask` runs one of its tasks and returns the measurement."""
+    """A contender's process; `ask` runs one of its tasks and returns the measurement. "ours cuda" is ours on that device."""
 
     def __init__(self, name: str) -> None:
-        python, script = (
-            (sys.executable, HERE / "ours.py") if name == "ours" else (environment(name), HERE / "peers" / f"{name}.py")
+        who, *device = name.split()
+        command = (
+            [sys.executable, HERE / "ours.py", *device] if who == "ours" else [environment(name), HERE / "peers" / f"{name}.py"]
         )
+        hidden = {} if device and device != ["cpu"] else {"CUDA_VISIBLE_DEVICES": ""}
         self.errors = open(SCRATCH / f"{name}.log", "w")
         self.process = subprocess.Popen(
-            [python, script],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
             text=True,
-            env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+            env=os.environ | hidden,
         )
         self._read()
 
@@ -221,9 +241,11 @@ def environment(name: str) -> Path:
     return python
 
 
-def measure(row: Row, workers: dict[str, Worker]) -> dict:
-    """Ask ours and each peer in turn, `repeats` times after one warm-up; keep every number."""
+def measure(row: Row, workers: dict[str, Worker], device: str | None = None) -> dict:
+    """Ask ours, each peer and, with a device, ours there in turn, `repeats` times after one warm-up; keep every number."""
     contenders = [("ours", "ours", row.ours)] + [a[:3] for a in row.against]
+    if device is not None and row.device:
+        contenders.append((f"ours on {device}", f"ours {device}", row.ours))
     samples: dict[str, list[float]] = {name: [] for name, _, _ in contenders}
     extra: dict[str, dict] = {}
     for k in range(row.repeats + 1):
@@ -247,6 +269,8 @@ def verdicts(row: Row, result: dict) -> list[dict]:
     for peer in row.against:
         ratio = better(medians["ours"], medians[peer.name])
         out.append({"peer": peer.name, "ratio": ratio, "bar": peer.bar, "met": ratio >= peer.bar})
+    for name in medians.keys() - {"ours", *(peer.name for peer in row.against)}:  # a device: how many times faster it is there
+        out.append({"peer": name, "ratio": better(medians[name], medians["ours"]), "bar": 0, "met": True})
     labels = [result["extra"].get(name, {}).get("labels_to_475", 0) for name in ("ours", "imitation")]
     if result["extra"]:
         out.append({"peer": "labels to reach 475", "ratio": labels[1] / labels[0], "bar": 1.0, "met": labels[0] <= labels[1]})
@@ -269,13 +293,13 @@ def machine() -> dict:
         "torch": torch.__version__,
         "gymnasium": gymnasium.__version__,
         "system": platform.system(),
-    }
+    } | ({"GPU": torch.cuda.get_device_name()} if torch.cuda.is_available() else {})
 
 
-def run_row(key: str, workers: dict[str, Worker]) -> dict:
+def run_row(key: str, workers: dict[str, Worker], device: str | None) -> dict:
     """One row against its peers, or the reason why it could not be measured; says what came out."""
     try:
-        result = measure(ROWS[key], workers)
+        result = measure(ROWS[key], workers, device)
         result["verdicts"] = verdicts(ROWS[key], result)
     except (RuntimeError, subprocess.CalledProcessError) as problem:
         print(f"      FAILED: {problem}", flush=True)
@@ -286,10 +310,12 @@ def run_row(key: str, workers: dict[str, Worker]) -> dict:
     return result
 
 
-def run_limit(key: str) -> dict:
+def run_limit(key: str, device: str | None) -> dict:
     """What must stay below a ceiling; says what came out."""
-    out = {}
-    for title, (values, ceiling) in LIMITS[key]().items():
+    out, found = {}, LIMITS[key]()
+    if key == "driving" and device is not None:
+        found |= driving(device)
+    for title, (values, ceiling) in found.items():
         median = statistics.median(values)
         out[title] = {"median": median, "min": min(values), "max": max(values), "bar": ceiling, "met": median < ceiling}
         print(f"      {median:8.1f}  {title} (bar {ceiling}){'' if median < ceiling else '  MISSED'}", flush=True)
@@ -300,10 +326,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"which of {', '.join([*ROWS, *LIMITS])} (default: all)")
     parser.add_argument("--name", default="cpu", help="results are written under this name")
+    parser.add_argument("--device", help="where ours is measured a second time (default: cuda, where there is one)")
     arguments = parser.parse_args()
     chosen = arguments.rows or [*ROWS, *LIMITS]
     if unknown := set(chosen) - set(ROWS) - set(LIMITS):
         parser.error(f"no row {sorted(unknown)}; there are {[*ROWS, *LIMITS]}")
+    device = arguments.device or ("cuda" if "GPU" in machine() else None)
     SCRATCH.mkdir(parents=True, exist_ok=True)
     path = HERE / "results" / f"{arguments.name}.json"
     path.parent.mkdir(exist_ok=True)
@@ -312,9 +340,9 @@ def main() -> None:
     for k, key in enumerate(chosen):
         print(f"[{k + 1}/{len(chosen)}] {ROWS[key].title if key in ROWS else key}", flush=True)
         if key in ROWS:
-            rows[key] = run_row(key, workers)
+            rows[key] = run_row(key, workers, device)
         else:
-            limits[key] = run_limit(key)
+            limits[key] = run_limit(key, device)
         found = {"machine": machine(), "rows": {key: rows[key] for key in ROWS if key in rows}, "limits": limits}
         path.write_text(json.dumps(found, indent=1) + "\n")
     from report import write_report

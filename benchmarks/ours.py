@@ -1,37 +1,64 @@
-"""Ours, and what comes without a library: the bare fused torch loop, gymnasium's own vector environments."""
+"""Ours, and what comes without a library: the bare fused torch loop, gymnasium's own vector environments.
+
+`python benchmarks/ours.py [device]`: data, networks and native environments live there.
+"""
 from __future__ import annotations
 
 import functools
+import os
 import subprocess
 import sys
 
+import cheetah
 import gymnasium
+import joblib
 import numpy as np
 import torch
 from data import cartpole, locomotion
-from serve import seconds, serve
+from serve import seconds as clock
+from serve import serve
 from torch import nn
 
 import ilsupport as il
 from ilsupport.envs import Gymnasium, simulate, simulate_by_steps
 
-CARTPOLE = tuple(map(torch.from_numpy, cartpole()))
+DEVICE = torch.device(sys.argv[1] if len(sys.argv) > 1 else "cpu")
+
+
+def seconds(work) -> float:
+    """Wall-clock seconds of one call, and of what it left to do on the device."""
+    def whole():
+        work()
+        if DEVICE.type == "cuda":
+            torch.cuda.synchronize()
+    return clock(whole)
+
+
+def seeded(seed: int) -> torch.Generator:
+    return il.generator(seed, DEVICE)
+
+
+def there(arrays) -> tuple[torch.Tensor, ...]:
+    return tuple(torch.from_numpy(array).to(DEVICE) for array in arrays)
+
+
+CARTPOLE = there(cartpole())
 
 
 @functools.cache
 def locomotion_tensors() -> tuple[torch.Tensor, torch.Tensor]:
-    return tuple(map(torch.from_numpy, locomotion()))
+    return there(locomotion())
 
 
 def bare(data, sizes, batch, loss, threads) -> float:
     """An epoch of the shortest fast loop one would write by hand: data in memory, one shuffle, fused Adam."""
     obs, target = data
     layers = [layer for a, b in zip(sizes[:-1], sizes[1:]) for layer in (nn.Linear(a, b), nn.ReLU())]
-    net = nn.Sequential(*layers[:-1])
+    net = nn.Sequential(*layers[:-1]).to(DEVICE)
     optimiser = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
 
     def epoch():
-        shuffled = torch.randperm(len(obs))
+        shuffled = torch.randperm(len(obs), device=DEVICE)
         o, t = obs[shuffled], target[shuffled]
         for k in range(0, len(o) - batch + 1, batch):
             value = loss(net(o[k:k + batch]), t[k:k + batch])
@@ -49,9 +76,9 @@ def bare(data, sizes, batch, loss, threads) -> float:
 
 def epoch_of_fit(make, data, batch, students=1, **options) -> float:
     """Seconds of one epoch, a student."""
-    policy = make(il.generator(0) if students == 1 else il.spawn(il.generator(0), students))
+    policy = make(seeded(0) if students == 1 else il.spawn(seeded(0), students))
     steps = len(data[0]) // batch
-    return seconds(lambda: il.fit(policy, data, generator=il.generator(1), steps=steps, batch_size=batch, **options)) / students
+    return seconds(lambda: il.fit(policy, data, generator=seeded(1), steps=steps, batch_size=batch, **options)) / students
 
 
 def discrete(width):
@@ -65,45 +92,45 @@ def continuous(g):
 def held_out_loss(autocast) -> float:
     """Squared error on 10,000 held-out pairs after 4 epochs of 17 -> 6, for "same held-out loss"."""
     obs, target = locomotion_tensors()
-    policy = continuous(il.generator(0))
-    il.fit(policy, (obs[10_000:], target[10_000:]), generator=il.generator(1), steps=4 * 360, batch_size=256, autocast=autocast)
+    policy = continuous(seeded(0))
+    il.fit(policy, (obs[10_000:], target[10_000:]), generator=seeded(1), steps=4 * 360, batch_size=256, autocast=autocast)
     with torch.no_grad():
         return float(((policy.act(obs[:10_000]) - target[:10_000]) ** 2).mean())
 
 
 def dagger_run() -> dict:
     """Five rounds of 4,000 labels on CartPole, with as many gradient steps as the peer's four epochs a round."""
-    env, rounds = Gymnasium("CartPole-v1"), []
+    env, rounds = Gymnasium("CartPole-v1", device=DEVICE), []
 
     def train(policy, data, *, generator):
         return il.fit(policy, data, generator=generator, steps=4 * data.steps // 32, batch_size=32)
 
     def run():
-        rounds.extend(il.dagger(env, il.experts.cartpole_expert, discrete(32), rounds=5, n=8, generator=il.generator(0),
+        rounds.extend(il.dagger(env, il.experts.cartpole_expert, discrete(32), rounds=5, n=8, generator=seeded(0),
                                 train=train))
     took = seconds(run)
-    returns = [il.evaluate(env, r.policy, 50, generator=il.generator(1)).mean for r in rounds]
+    returns = [il.evaluate(env, r.policy, 50, generator=seeded(1)).mean for r in rounds]
     enough = [r.labels for r, value in zip(rounds, returns) if value >= 475]
     return {"seconds": took, "labels": rounds[-1].labels, "labels_to_475": enough[0] if enough else None}
 
 
 @functools.cache
 def policy_64():
-    return il.Categorical(9, 3, generator=il.generator(0))
+    return il.Categorical(9, 3, generator=seeded(0))
 
 
 def native_steps(policy: bool, width: int, T: int) -> float:
     """Steps a second of Tightrope, `width` copies at once."""
-    env = il.Tightrope()
+    env = il.Tightrope(device=DEVICE)
     if policy:
-        return width * T / seconds(lambda: il.evaluate(env, policy_64(), width, generator=il.generator(0), horizon=T))
-    env.reset(width, il.generator(0))
-    action = torch.zeros(width, dtype=torch.int64)
+        return width * T / seconds(lambda: il.evaluate(env, policy_64(), width, generator=seeded(0), horizon=T))
+    env.reset(width, seeded(0))
+    action = torch.zeros(width, dtype=torch.int64, device=DEVICE)
     return width * T / seconds(lambda: [env.step(action) for _ in range(T)])
 
 
 def forward_alone(width: int, T: int) -> float:
-    obs = il.Tightrope().reset(width, il.generator(0))
+    obs = il.Tightrope(device=DEVICE).reset(width, seeded(0))
     with torch.no_grad():
         return width * T / seconds(lambda: [policy_64().act(obs) for _ in range(T)])
 
@@ -118,7 +145,7 @@ def vector(name: str, width: int, mode: str):
 def gymnasium_steps(name: str, width: int, mode: str, T: int, policy: bool) -> float:
     env = vector(name, width, mode)
     obs, _ = env.reset(seed=0)
-    net = il.Categorical(4, 2, generator=il.generator(0))
+    net = il.Categorical(4, 2, generator=seeded(0))
 
     def run():
         nonlocal obs
@@ -126,7 +153,7 @@ def gymnasium_steps(name: str, width: int, mode: str, T: int, policy: bool) -> f
         with torch.no_grad():
             for _ in range(T):
                 if policy:
-                    action = net.act(torch.from_numpy(obs)).numpy()
+                    action = net.act(torch.from_numpy(obs).to(DEVICE)).cpu().numpy()
                 obs, *_ = env.step(action)
     return width * T / seconds(run)
 
@@ -137,18 +164,45 @@ def imports(line: str) -> float:
 
 @functools.cache
 def cartpole_100():
-    return Gymnasium("CartPole-v1")
+    return Gymnasium("CartPole-v1", device=DEVICE)
 
 
 def driving_steps(T: int, **options) -> float:
     """Nanoseconds of one car's step, 4,096 cars at once, without a policy."""
-    env = il.Driving(**options)
-    env.reset(4096, il.generator(0))
-    action = torch.zeros(4096, 1)
+    env = il.Driving(device=DEVICE, **options)
+    env.reset(4096, seeded(0))
+    action = torch.zeros(4096, 1, device=DEVICE)
     return 1e9 * seconds(lambda: [env.step(action) for _ in range(T)]) / (4096 * T)
 
 
+def cheetah_steps(jobs: int) -> float:
+    """Steps a second of eight batches, by so many processes that are already there."""
+    batches = 8
+    play = [joblib.delayed(cheetah.batch)(seed) for seed in range(batches)]
+    return batches * cheetah.COPIES * cheetah.STEPS / seconds(lambda: joblib.Parallel(n_jobs=jobs)(play))
+
+
+@functools.cache
+def cheetah_actions() -> np.ndarray:
+    return cheetah.batch(0).actions.numpy()
+
+
+def bare_cheetah(copies: int | None = None) -> float:
+    """Steps a second of the same actions without a policy: one environment in a loop, or gymnasium's AsyncVectorEnv."""
+    actions = cheetah_actions()
+    if copies is None:
+        env, played = gymnasium.make("HalfCheetah-v5"), actions[:8].reshape(-1, 6)
+    else:
+        env, played = vector("HalfCheetah-v5", copies, "async"), actions[:copies].swapaxes(0, 1)
+    env.reset(seed=0)
+    return played.size / 6 / seconds(lambda: [env.step(action) for action in played])
+
+
 serve({
+    "cheetah": lambda: cheetah_steps(os.cpu_count()),
+    "cheetah one process": lambda: cheetah_steps(1),
+    "cheetah bare": bare_cheetah,
+    "cheetah async": lambda: bare_cheetah(8),
     "bc32": lambda: epoch_of_fit(discrete(32), CARTPOLE, 32),
     "bc32 bare": lambda: bare(CARTPOLE, (4, 32, 32, 2), 32, nn.functional.cross_entropy, 1),
     "bc256": lambda: epoch_of_fit(discrete(64), CARTPOLE, 256),
@@ -164,16 +218,16 @@ serve({
     "held-out bf16": lambda: held_out_loss(True),
     "dagger": dagger_run,
     "evaluate": lambda: seconds(lambda: il.evaluate(cartpole_100(), il.experts.cartpole_expert, 100,
-                                                    generator=il.generator(0))),
+                                                    generator=seeded(0))),
     "policy steps": lambda: native_steps(True, 4096, 200),
     "policy steps forward": lambda: forward_alone(4096, 200),
     "policy steps sync": lambda: gymnasium_steps("CartPole-v1", 64, "sync", 300, policy=True),
     "bare steps": lambda: native_steps(False, 65_536, 50),
     "bare steps gymnasium": lambda: gymnasium_steps("CartPole-v1", 65_536, "vector_entry_point", 20, policy=False),
-    "events rho": lambda: seconds(lambda: simulate(0.01, 1000, 10**6, rho=0.05, generator=il.generator(0))),
-    "steps rho": lambda: 10 * seconds(lambda: simulate_by_steps(0.01, 1000, 10**5, rho=0.05, generator=il.generator(0))),
-    "events": lambda: seconds(lambda: simulate(0.01, 1000, 10**6, generator=il.generator(0))),
-    "steps": lambda: 10 * seconds(lambda: simulate_by_steps(0.01, 1000, 10**5, generator=il.generator(0))),
+    "events rho": lambda: seconds(lambda: simulate(0.01, 1000, 10**6, rho=0.05, generator=seeded(0))),
+    "steps rho": lambda: 10 * seconds(lambda: simulate_by_steps(0.01, 1000, 10**5, rho=0.05, generator=seeded(0))),
+    "events": lambda: seconds(lambda: simulate(0.01, 1000, 10**6, generator=seeded(0))),
+    "steps": lambda: 10 * seconds(lambda: simulate_by_steps(0.01, 1000, 10**5, generator=seeded(0))),
     "driving features": lambda: driving_steps(500),
     "driving camera": lambda: driving_steps(50, cameras=("centre",)),
     "driving noisy camera": lambda: driving_steps(20, cameras=(il.Camera(noise=0.05, shadow=True),)),

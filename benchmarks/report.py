@@ -11,7 +11,7 @@ from ilsupport import plots
 
 def number(value: float, unit: str) -> str:
     if unit == "steps/s":
-        return f"{value / 1e6:.2f}M"
+        return f"{value / 1e6:.2f}M" if value >= 1e5 else f"{value / 1e3:.1f}k"
     return f"{value:.3g}"
 
 
@@ -22,7 +22,8 @@ def write_report(path: Path, rows: dict) -> None:
         "# How fast, side by side",
         "",
         "Made by `make bench`; do not edit. Medians [min, max] of runs that alternate "
-        "between the contenders, on " + ", ".join(f"{k} {v}" for k, v in data["machine"].items()) + ".",
+        "between the contenders, on " + ", ".join(f"{k} {v}" for k, v in data["machine"].items()) + "."
+        + (" A ratio of ours on a GPU is to ours on the processor." if "GPU" in data["machine"] else ""),
         "",
         "| what | contender | median [min, max] | ratio | bar | |",
         "|---|---|---|---|---|---|",

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ilsupport._checks import check_finite
 from ilsupport._threads import one_thread, work_of
-from ilsupport.checkpoint import STEPS, Checkpoint
+from ilsupport.checkpoint import Checkpoint
 from ilsupport.estimate import Estimate
 from ilsupport.policies.base import Policy
 from ilsupport.random import spawn
@@ -19,6 +19,9 @@ from ilsupport.trajectories import Trajectories
 
 Pairs = tuple[Shaped[Tensor, "N *obs"], Shaped[Tensor, "N *act"]]
 Data = Trajectories | Pairs
+Log = Callable[[str, float, int], None]  # a tag, a value, a step
+
+STEPS, ROWS = 200, 2**14  # of `fit`, gathered at once: at most so many steps, and rows (or an epoch, if that is more)
 
 
 class History(NamedTuple):
@@ -29,7 +32,7 @@ class History(NamedTuple):
 
 def fit(policy: Policy, data: Data | Sequence[Data], *, generator: torch.Generator | Sequence[torch.Generator],
         steps: int = 2000, batch_size: int = 64, lr: float | Sequence[float] = 1e-3, autocast: bool = False,
-        progress: bool = False, checkpoint: str | os.PathLike | None = None) -> History:
+        progress: bool = False, log: Log | None = None, checkpoint: str | os.PathLike | None = None) -> History:
     """Minimise the policy's loss on `data` by Adam, in place, over shuffled batches: the whole of behaviour cloning.
 
     data        Trajectories, or a pair (observations (N, *obs), targets (N, *act)); for a stack of M students one for
@@ -38,6 +41,10 @@ def fit(policy: Policy, data: Data | Sequence[Data], *, generator: torch.Generat
                 would learn alone with its own data, generator and learning rate
     lr          Adam's learning rate, or for a stack a list of M
     autocast    bfloat16 in the forward pass: faster where the processor has it, at the same held-out loss
+    progress    shows a bar with the loss
+    log         called now and then (at least every 200 steps) with "loss", its mean since the last time, and the steps trained
+                so far: `SummaryWriter(folder).add_scalar` for TensorBoard, or a function of yours, which may evaluate the
+                policy as it then is, and draw. A stack gives the mean over its students. A resumed run may repeat points
     checkpoint  a file that holds the state of training, written every 20 s and at the end; the same call made again goes
                 on from it, to the same result (on a CPU bit for bit), or with more steps trains further
 
@@ -63,16 +70,19 @@ def fit(policy: Policy, data: Data | Sequence[Data], *, generator: torch.Generat
     loss_of, share = _spread(policy, world), batch_size // world
     noise = _noise(policy, streams, rank, world)
     losses: list[Tensor] = []
-    chunk = max(1, min(stream.n for stream in streams) // batch_size)  # batches gathered at once: about an epoch
+    chunk = max(1, min(STEPS, max(ROWS, min(stream.n for stream in streams)) // batch_size))
     saved, done = None, 0
     if checkpoint is not None:
+        if noise and world > 1:
+            raise ValueError("a head whose loss draws noise has a generator in each process, and a checkpoint keeps those of one; "
+                             "train it in one process, or without a checkpoint.")
         saved = Checkpoint(checkpoint, policy, optimiser, streams, _flat(noise), (obs, target, batch_size, rates, autocast))
-        chunk = min(chunk, STEPS)
         if (before := saved.resume()) is not None:
-            losses, done = [before.to(device)], len(before)
+            losses, done = [before], len(before)
         if done > steps:
             raise ValueError(f"{checkpoint} has trained for {done} steps, more than the {steps} asked for.")
-    with one_thread(work_of(policy, batch_size), device), _bar(steps, progress, done) as bar:
+    shown = progress and rank == 0
+    with one_thread(work_of(policy, batch_size), device), progress_bar("fit", "step", steps, done, shown) as bar:
         for start in range(done, steps, chunk):
             count = min(chunk, steps - start)
             rows = torch.stack([stream.take(count * batch_size) for stream in streams]).to(device)
@@ -81,12 +91,13 @@ def fit(policy: Policy, data: Data | Sequence[Data], *, generator: torch.Generat
             for k in range(count):
                 batch = (x.narrow(-1 - dims, k * batch_size + rank * share, share) for x, dims in batches)
                 part.append(_step(loss_of, optimiser, parameters, scale, (*batch, *noise), autocast))
-            losses.append(_average(torch.stack(part), world))
+            losses.append(_average(torch.stack(part), world).cpu())  # the one wait for the device
             _check_losses(losses[-1], start)
-            bar.update(count)
+            if rank == 0:
+                tell(bar, log, {"loss": float(losses[-1].mean())}, start + count, count)
             if saved is not None and rank == 0:
                 saved.save(losses, finished=start + count == steps)
-    return History(torch.cat(losses).cpu())
+    return History(torch.cat(losses))
 
 
 def _processes() -> tuple[int, int]:
@@ -249,6 +260,16 @@ def _flat(noise: tuple) -> list[torch.Generator]:
     return [g for part in noise for g in ([part] if isinstance(part, torch.Generator) else part)]
 
 
-def _bar(steps: int, progress: bool, done: int):
+def progress_bar(name: str, unit: str, total: int, done: int, shown: bool):
+    """A bar of `total` units, `done` of them made earlier; one that nobody sees unless `shown`."""
     from tqdm.auto import tqdm
-    return tqdm(total=steps, initial=done, disable=not progress, unit="step", desc="fit")
+    return tqdm(total=total, initial=done, disable=not shown, unit=unit, desc=name)
+
+
+def tell(bar, log: Log | None, news: dict[str, float], step: int, count: int = 1) -> None:
+    """The same news on the bar, which moves by `count`, and in the log."""
+    bar.set_postfix(news, refresh=False)
+    bar.update(count)
+    if log is not None:
+        for tag, value in news.items():
+            log(tag, value, step)

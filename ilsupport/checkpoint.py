@@ -22,7 +22,6 @@ from torch import Tensor, nn
 
 FORMAT = "ilsupport.checkpoint 1"
 SECONDS = 20.0  # between two writes: what a kill can cost
-STEPS = 1000  # of `fit` at most, between two looks at the clock
 
 
 class Checkpoint:
@@ -87,7 +86,7 @@ def write(path: Path, tensors: dict[str, Tensor], about: dict) -> None:
     own = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in tensors.items()}
     part, previous = path.with_name(f".{path.name}.part"), path.with_name(f"{path.name}.previous")
     try:
-        save_file(own, part, metadata={"format": FORMAT, "about": json.dumps(about)})
+        save_file(own, part, metadata={"format": FORMAT, "about": json.dumps(about), "sum": _sum(own)})
         with open(part, "rb") as file:
             os.fsync(file.fileno())
         if path.exists():
@@ -114,15 +113,22 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict] | None:
                 tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
             if metadata.get("format") != FORMAT:
                 raise ValueError("it is a safetensors file of something else")
+            if metadata.get("sum") != _sum(tensors):
+                raise ValueError("its numbers are not those that were written")
         except (OSError, SafetensorError, ValueError) as error:
             damaged.append(f"{candidate}: {error}")
             continue
         if damaged:
             warnings.warn(f"a checkpoint is damaged ({damaged[0]}); going on from {candidate.name}.", stacklevel=3)
+            os.replace(candidate, path)  # lest the next write keep the damaged one as the one before
         return tensors, json.loads(metadata["about"])
     if damaged:
         raise ValueError(f"no whole checkpoint ({'; '.join(damaged)}). Delete what is there to start anew.")
     return None
+
+
+def _sum(tensors: dict[str, Tensor]) -> str:
+    return fingerprint([x for item in sorted(tensors.items()) for x in item])
 
 
 def fingerprint(parts: Sequence) -> str:

@@ -5,6 +5,7 @@ Ross, Gordon and Bagnell (2011), algorithm 3.1.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from ilsupport import checkpoint as checkpoints
 from ilsupport._checks import check_probability
-from ilsupport.bc import History, fit
+from ilsupport.bc import History, Log, fit, progress_bar, tell
 from ilsupport.envs.base import Env
 from ilsupport.policies.base import Policy
 from ilsupport.rollout import Act, actor, rollout
@@ -71,8 +72,8 @@ def mixture(expert: Act, learner: Act, beta: float, generator: torch.Generator) 
 
 def dagger(env: Env, expert: Policy | Act, new_policy: Callable[[torch.Generator], Policy], *, rounds: int, n: int,
            generator: torch.Generator, horizon: int | None = None, beta: Schedule = first_round_only,
-           data: Trajectories | None = None, train: Callable[..., History] = fit,
-           checkpoint: str | os.PathLike | None = None) -> Iterator[Round]:
+           data: Trajectories | None = None, train: Callable[..., History] = fit, progress: bool = False,
+           log: Log | None = None, checkpoint: str | os.PathLike | None = None) -> Iterator[Round]:
     """Yield one `Round` after another: play `n` episodes with the mixture, label them, aggregate, train a fresh student.
 
     expert      any callable from observations (N, *obs) to actions (N, *act): a script, a network, a person
@@ -81,6 +82,10 @@ def dagger(env: Env, expert: Policy | Act, new_policy: Callable[[torch.Generator
     data        demonstrations to start from: round 0 then plays nothing and asks nobody, it trains on these (a person
                 drives first and labels later, page 5)
     train       called as `train(policy, data, generator=generator)`; `functools.partial(fit, steps=500)` sets options
+    progress    shows a bar over rounds with what `log` is told
+    log         called after each round with a tag, a value and `index`: "return", the mean over the episodes of this round (who
+                drove: with `first_round_only` the expert, then always the student of the round before), "labels" so far, a
+                student, and "loss", the mean of the last hundred steps; `SummaryWriter(folder).add_scalar` for TensorBoard
     checkpoint  a folder that keeps the labels of each round, and through `train(..., checkpoint=file)` its training: the same
                 call made again after a kill goes on there, to the same result, and asks for no label twice
 
@@ -94,29 +99,39 @@ def dagger(env: Env, expert: Policy | Act, new_policy: Callable[[torch.Generator
         raise ValueError(f"rounds is {rounds}, expected at least 1.")
     expert, learner = actor(expert), None
     given, data = data, []
-    for i in range(rounds):
-        check_probability(f"beta({i})", beta(i))
-        policy = new_policy(generator)
-        students = policy.students or 1
-        if i == 0 and given is not None:
-            parts = [given] * students
-        else:
-            act = mixture(expert, learner or actor(policy), beta(i), generator)
-            batch = _kept(folder, i, (n, horizon, beta(i)), generator, lambda: _labelled(
-                rollout(env, act, n * students, generator=generator, horizon=horizon), expert, beta(i)))
-            parts = [batch[k * n:(k + 1) * n] for k in range(students)]
-        data = [Trajectories.cat([old, new]) for old, new in zip(data, parts)] if data else parts
-        mine = data[0] if policy.students is None else data
-        history, interrupt = None, None
-        try:
-            file = {} if folder is None else {"checkpoint": folder / f"round-{i}.fit"}
-            history = train(policy, mine, generator=generator, **file)
-        except KeyboardInterrupt as stop:
-            interrupt = stop
-        yield Round(i, policy, mine, beta(i), max(part.steps for part in data), history)
-        if interrupt is not None:
-            raise interrupt
-        learner = actor(policy)
+    with progress_bar("dagger", "round", rounds, 0, progress) as bar:
+        for i in range(rounds):
+            check_probability(f"beta({i})", beta(i))
+            policy = new_policy(generator)
+            students = policy.students or 1
+            if i == 0 and given is not None:
+                parts = [given] * students
+            else:
+                act = mixture(expert, learner or actor(policy), beta(i), generator)
+                batch = _kept(folder, i, (n, horizon, beta(i)), generator, lambda: _labelled(
+                    rollout(env, act, n * students, generator=generator, horizon=horizon), expert, beta(i)))
+                parts = [batch[k * n:(k + 1) * n] for k in range(students)]
+            data = [Trajectories.cat([old, new]) for old, new in zip(data, parts)] if data else parts
+            mine = data[0] if policy.students is None else data
+            history, interrupt = None, None
+            try:
+                file = {} if folder is None else {"checkpoint": folder / f"round-{i}.fit"}
+                history = train(policy, mine, generator=generator, **file)
+            except KeyboardInterrupt as stop:
+                interrupt = stop
+            labels = max(part.steps for part in data)
+            tell(bar, log, _news(parts, labels, history), i)
+            yield Round(i, policy, mine, beta(i), labels, history)
+            if interrupt is not None:
+                raise interrupt
+            learner = actor(policy)
+
+
+def _news(parts: list[Trajectories], labels: int, history: History | None) -> dict[str, float]:
+    """What the bar and the log of `dagger` say of a round."""
+    returns = torch.cat([part.returns() for part in parts])
+    loss = {} if history is None else {"loss": float(history.losses[-100:].mean())}
+    return {"return": float(returns.mean()), "labels": labels, **loss}
 
 
 def _labelled(batch: Trajectories, expert: Act, beta: float) -> Trajectories:
@@ -131,7 +146,11 @@ def _kept(folder: Path | None, i: int, options: tuple, generator: torch.Generato
         return collect()
     folder.mkdir(parents=True, exist_ok=True)
     path, identity = folder / f"round-{i}.labels", checkpoints.fingerprint([options, generator.get_state()])
-    found = checkpoints.read(path)
+    try:
+        found = checkpoints.read(path)
+    except ValueError as error:
+        warnings.warn(f"round {i} is collected and labelled again, its labels are damaged ({error}); earlier rounds stand.")
+        found = None
     if found is None:
         batch = collect()
         tensors = {f.name: value for f in fields(batch) if (value := getattr(batch, f.name)) is not None}

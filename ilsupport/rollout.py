@@ -48,20 +48,30 @@ def rollout(env: Env, policy: Policy | Act, n: int, *, generator: torch.Generato
     """Play `n` episodes of at most `horizon` steps (default: the environment's) and keep everything.
 
     For a stack of M students, `n` episodes each: `M n` rows in student order. `sample=True` samples from the policy, the
-    default plays its most likely action. Raises ValueError for a horizon or `n` below 1, actions of the wrong shape or
-    outside the action space, and NaN or infinity from the environment.
+    default plays its most likely action.
+
+    A slow simulator is worth several processes. Let each play whole batches, and give each batch a seed of its own, so that
+    the data do not depend on how many processes there were:
+
+        def batch(seed):
+            return rollout(Gymnasium("HalfCheetah-v5"), expert, 16, generator=generator(seed))
+
+        data = Trajectories.cat(joblib.Parallel(n_jobs=-1)(joblib.delayed(batch)(seed) for seed in range(8)))
+
+    Raises ValueError for a horizon or `n` below 1, actions of the wrong shape or outside the action space, and NaN or infinity
+    from the environment.
     """
     horizon = check_horizon(env.horizon if horizon is None else horizon)
-    kept: list[list[Tensor]] = [[] for _ in range(4)]
-    terminated = final = None
+    kept: list[list[Tensor]] = [[] for _ in range(5)]
+    everyone = final = None
     with one_thread(work_of(policy, n), env.device):
         for obs, action, reward, alive, ended, after in _steps(env, policy, n, generator, horizon, sample):
-            for column, value in zip(kept, (obs, action, reward, alive)):
+            for column, value in zip(kept, (obs, action, reward, alive, ended)):
                 column.append(value)
-            terminated = alive & ended if terminated is None else terminated | (alive & ended)
-            final = after if final is None else torch.where(alive.view(-1, *[1] * (obs.ndim - 1)), after, final)
-    observations, actions, rewards, mask = (torch.stack(column, 1) for column in kept)
-    longest = int(mask.sum(1).max())
+            everyone = alive if everyone is None else everyone
+            final = after if alive is everyone else torch.where(alive.view(-1, *[1] * (obs.ndim - 1)), after, final)
+    observations, actions, rewards, mask, ends = (torch.stack(column, 1) for column in kept)
+    terminated, longest = (ends & mask).any(1), int(mask.sum(1).max())
     observations, actions, rewards, mask = (x[:, :longest] for x in (observations, actions, rewards, mask))
     check_actions(actions[mask], env.action_space)
     check_finite("rewards", rewards[mask])

@@ -123,6 +123,44 @@ def test_a_rollout_is_what_the_environments_did(name, policy):
             assert data.terminated[i] == terminated[-1]
 
 
+@pytest.mark.parametrize("name, bound", [
+    ("Pendulum-v1", 2), ("CartPole-v1", None), ("HalfCheetah-v5", 1), ("Hopper-v5", 1), ("Walker2d-v5", 1), ("Ant-v5", 1)])
+def test_stepping_the_copies_ourselves_gives_what_syncvectorenv_gives(name, bound):
+    if name.split("-")[0] in ("HalfCheetah", "Hopper", "Walker2d", "Ant"):
+        pytest.importorskip("mujoco", reason="needs the extra ilsupport[mujoco]")
+
+    def policy(obs):
+        return push_right(obs) if bound is None else (3 * obs[:, :Gymnasium(name).action_space.shape[0]]).clamp(-bound, bound)
+    ours = Gymnasium(lambda: gymnasium.make(name), horizon=60)  # a function, since CartPole has a vector version of its own
+    theirs = Gymnasium(SyncVectorEnv([lambda: gymnasium.make(name)] * 4), horizon=60)
+    for seed in range(2):
+        a, b = (rollout(env, policy, 4, generator=generator(seed)) for env in (ours, theirs))
+        assert torch.equal(a.mask, b.mask) and torch.equal(a.terminated, b.terminated)
+        for field in ("observations", "actions", "rewards"):
+            assert torch.equal(getattr(a, field)[a.mask], getattr(b, field)[b.mask]), field
+        assert torch.equal(a.final_observations, b.final_observations)
+
+
+def test_a_copy_whose_episode_is_over_is_not_stepped_again():
+    book = []
+    data = rollout(Gymnasium(lambda: Diary(Count(2 + 3 * (len(book) % 2)), book), horizon=9), push_right, 2, generator=generator(0))
+    assert [len(pages) for pages in book[-2:]] == [1, 1], "and not started again"
+    assert sorted(len(pages[0]) - 1 for pages in book[-2:]) == sorted(data.lengths().tolist()) == [2, 5]
+
+
+def test_one_environment_twice_is_no_two_copies():
+    env = Count(3)
+    with pytest.raises(ValueError, match="the same environment twice, expected a new one each time"):
+        Gymnasium(lambda: env, horizon=5).reset(2, generator(0))
+
+
+@pytest.mark.parametrize("options", [{"vectorization_mode": "sync"}, {"wrappers": [gymnasium.wrappers.FlattenObservation]}])
+def test_options_of_make_vec_still_reach_it(options):
+    env = Gymnasium("Pendulum-v1", **options)
+    assert isinstance(env._vector, SyncVectorEnv)
+    assert len(rollout(env, lambda obs: obs[:, :1].clamp(-2, 2), 3, generator=generator(0), horizon=4)) == 3
+
+
 def test_gymnasiums_own_vector_cartpole_is_used_and_agrees_with_the_single_one():
     env = Gymnasium("CartPole-v1")
     data = rollout(env, push_right, 20, generator=generator(0))

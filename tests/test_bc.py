@@ -130,6 +130,51 @@ def test_an_interrupted_fit_keeps_what_was_learnt():
     assert error_rate(student, demonstrations(seed=2)).high < before
 
 
+@pytest.mark.parametrize("students", [None, 3])
+def test_the_log_is_told_the_mean_loss_of_every_stretch(students, capsys):
+    told = []
+    g = generator(0) if students is None else spawn(generator(0), students)
+    history = fit(Categorical(9, 3, generator=g), demonstrations(5), generator=generator(1), steps=450,
+                  log=lambda *point: told.append(point), progress=True)
+    tags, values, steps = zip(*told)
+    assert set(tags) == {"loss"} and steps[-1] == 450 and list(steps) == sorted(set(steps))
+    assert max(b - a for a, b in zip((0, *steps), steps)) <= 200
+    for value, start, end in zip(values, (0, *steps), steps):
+        assert value == pytest.approx(float(history.losses[start:end].mean()))
+    assert f"loss={values[-1]:.3g}" in capsys.readouterr().err
+
+
+def test_without_being_asked_it_says_nothing(capsys):
+    fit(Categorical(9, 3, generator=generator(0)), demonstrations(5), generator=generator(1), steps=10)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_log_may_evaluate_the_policy_as_it_is_without_changing_what_it_learns():
+    data, curve = demonstrations(5), []
+
+    def train(steps, watched=False):
+        student = Categorical(9, 3, generator=generator(0))
+
+        def look(tag, value, step):
+            curve.append((step, float(student.loss(*data.pairs()).detach())))
+        fit(student, data, generator=generator(1), steps=steps, log=look if watched else None)
+        return student
+    assert torch.equal(train(600, watched=True).net.weights[0], train(600).net.weights[0])
+    assert curve == [(steps, float(train(steps).loss(*data.pairs()).detach())) for steps in (200, 400, 600)]
+
+
+def test_tensorboard_reads_it(tmp_path):
+    pytest.importorskip("tensorboard", reason="needs tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from torch.utils.tensorboard import SummaryWriter
+    with SummaryWriter(tmp_path) as writer:
+        history = fit(Categorical(9, 3, generator=generator(0)), demonstrations(), generator=generator(1), steps=60,
+                      log=writer.add_scalar)
+    events = EventAccumulator(str(tmp_path)).Reload().Scalars("loss")
+    assert [event.step for event in events] == [60]
+    assert events[0].value == pytest.approx(float(history.losses.mean()))
+
+
 def test_error_rate_of_a_stack_is_one_estimate_a_student():
     students = Categorical(9, 3, generator=spawn(generator(0), 2))
     rates = error_rate(students, demonstrations())

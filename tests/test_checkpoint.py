@@ -95,7 +95,11 @@ def test_killed_while_writing_it_goes_on_from_the_one_before(tmp_path, monkeypat
             file.unlink()
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b[:8] + b"x" * 40 + b[48:]])
+DAMAGES = {"half": lambda b: b[: len(b) // 2], "empty": lambda b: b"", "header": lambda b: b[:8] + b"x" * 40 + b[48:],
+           "one bit": lambda b: b[:-9] + bytes([b[-9] ^ 1]) + b[-8:]}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_file_falls_back_to_the_last_good_one(damage, tmp_path):
     whole, path = run(None, KINDS["one"]), tmp_path / "run"
     with pytest.raises(Killed):
@@ -103,6 +107,34 @@ def test_a_damaged_file_falls_back_to_the_last_good_one(damage, tmp_path):
     path.write_bytes(damage(path.read_bytes()))
     with pytest.warns(UserWarning, match=r"a checkpoint is damaged .*going on from run.previous"):
         assert torch.equal(run(path, KINDS["one"]), whole)
+
+
+def test_a_damaged_file_does_not_push_the_good_one_out(tmp_path, monkeypatch):
+    """Killed between the two renames of the first write after falling back."""
+    whole, path, replace = run(None, KINDS["one"]), tmp_path / "run", os.replace
+    with pytest.raises(Killed):
+        run(path, KINDS["one"], kill_at=40)
+    path.write_bytes(b"")
+
+    def dying(source, target):
+        if target == path and str(source).endswith(".part"):
+            raise Killed
+        replace(source, target)
+    monkeypatch.setattr(checkpoint.os, "replace", dying)
+    with pytest.warns(UserWarning, match="a checkpoint is damaged"), pytest.raises(Killed):
+        run(path, KINDS["one"])
+    monkeypatch.setattr(checkpoint.os, "replace", replace)
+    assert torch.equal(run(path, KINDS["one"]), whole)
+
+
+def test_the_log_of_a_killed_run_is_that_of_a_whole_one(tmp_path):
+    whole, told = [], []
+    run(None, KINDS["one"], log=lambda *point: whole.append(point))
+    with pytest.raises(Killed):
+        run(tmp_path / "run", KINDS["one"], kill_at=30, log=lambda *point: told.append(point))
+    assert 0 < len(told) < len(whole)
+    run(tmp_path / "run", KINDS["one"], log=lambda *point: told.append(point))
+    assert sorted(set(told), key=lambda point: point[2]) == whole
 
 
 def test_nothing_whole_left(tmp_path):
@@ -129,6 +161,22 @@ def test_a_full_disk_leaves_the_last_good_one(tmp_path, monkeypatch):
     assert torch.equal(run(path, KINDS["one"]), run(None, KINDS["one"]))
 
 
+def test_the_system_itself_refuses_to_write(tmp_path):
+    resource = pytest.importorskip("resource", reason="needs a system with limits on file sizes")
+    whole, path = run(None, KINDS["one"]), tmp_path / "run"
+    with pytest.raises(Killed):
+        run(path, KINDS["one"], kill_at=40)
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="could not write .*free some space and run the same again"):
+            run(path, KINDS["one"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before and sorted(file.name for file in tmp_path.iterdir()) == ["run", "run.previous"]
+    assert torch.equal(run(path, KINDS["one"]), whole)
+
+
 def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     path = tmp_path / "run"
     run(path, KINDS["one"])
@@ -145,34 +193,51 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
         run(tmp_path / "nowhere" / "run", KINDS["one"])
 
 
+TRAIN = {
+    "fit": """
+        obs = torch.randn(100, 3, generator=il.generator(0))
+        policies = [il.Gaussian(3, 1, generator=il.generator(0), hidden=(8,))]
+        histories = [il.fit(policies[0], (obs, obs[:, :1].sin()), generator=il.generator(1), steps=2500, batch_size=8,
+                            checkpoint=path)]
+    """,
+    "dagger": """
+        made = list(il.dagger(
+            il.Tightrope(horizon=20), il.tightrope_expert, lambda g: il.Categorical(9, 3, hidden=(8,), generator=g), rounds=8,
+            n=20, generator=il.generator(1), train=partial(il.fit, steps=300, batch_size=8), checkpoint=path))
+        policies, histories = [r.policy for r in made], [r.history for r in made]
+    """,
+}
+
+
 @pytest.mark.slow
-def test_kill_minus_9(tmp_path):
-    """A real process, killed by the system at random moments of training and of writing."""
+@pytest.mark.parametrize("kind", TRAIN)
+def test_kill_minus_9(kind, tmp_path):
+    """A real process, killed by the system at random moments of playing, training and writing."""
     script = textwrap.dedent("""
         import os, random, signal, sys, threading
+        from functools import partial
         import torch, ilsupport as il
         from ilsupport import bc, checkpoint
         path, out, seed = sys.argv[1:]
+        path = None if path == "none" else path
         checkpoint.SECONDS, bc.STEPS = 0.0, 7
         if seed != "never":
             threading.Timer(random.Random(seed).uniform(0, 1.5), os.kill, (os.getpid(), signal.SIGKILL)).start()
-        obs = torch.randn(100, 3, generator=il.generator(0))
-        policy = il.Gaussian(3, 1, generator=il.generator(0), hidden=(8,))
-        history = il.fit(policy, (obs, obs[:, :1].sin()), generator=il.generator(1), steps=2500, batch_size=8,
-                         checkpoint=None if path == "none" else path)
+    """) + textwrap.dedent(TRAIN[kind]) + textwrap.dedent("""
+        weights = [t for p in policies for t in p.state_dict().values()]
         with open(out, "w") as file:
-            file.write(checkpoint.fingerprint([*policy.state_dict().values(), history.losses]))
+            file.write(checkpoint.fingerprint([*weights, *(h.losses for h in histories)]))
         os._exit(0)
     """)
 
     def start(path, seed):
-        command = [sys.executable, "-W", "ignore", "-c", script, str(path), str(tmp_path / "out"), str(seed)]
+        command = [sys.executable, "-W", "error::UserWarning", "-c", script, str(path), str(tmp_path / "out"), str(seed)]
         return subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}).returncode
     assert start("none", "never") == 0
     whole = (tmp_path / "out").read_text()
     (tmp_path / "out").unlink()
     ends = [start(tmp_path / "run", seed) for seed in range(4)]
-    assert -signal.SIGKILL in ends
+    assert -signal.SIGKILL in ends and set(ends) <= {0, -signal.SIGKILL}
     assert start(tmp_path / "run", "never") == 0
     assert (tmp_path / "out").read_text() == whole
 
@@ -220,3 +285,14 @@ def test_dagger_killed_anywhere_goes_on_to_the_same_bits_and_asks_nobody_twice(t
         assert rounds_of_dagger(folder)[1] == 0  # all labels and all training are there
     with pytest.raises(ValueError, match="the rounds of another run"):
         rounds_of_dagger(tmp_path / "whole", seed=5)
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_damaged_labels_cost_their_round_and_no_other(damage, tmp_path):
+    whole, calls = rounds_of_dagger(tmp_path)
+    file = tmp_path / "round-1.labels"
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.warns(UserWarning, match=r"round 1 is collected and labelled again, its labels are damaged .*round-1.labels"):
+        again, asked = rounds_of_dagger(tmp_path)
+    assert torch.equal(again, whole) and asked == 1  # one batch of labels; no step of training
+    assert rounds_of_dagger(tmp_path)[1] == 0

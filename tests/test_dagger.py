@@ -114,6 +114,23 @@ def test_an_expert_of_the_wrong_shape_is_named():
         next(dagger(Tightrope(), expert, student, rounds=1, n=3, generator=generator(0)))
 
 
+@pytest.mark.parametrize("new_policy", [student, lambda g: Categorical(9, 3, generator=spawn(g, 2))], ids=["one", "stack"])
+def test_the_log_is_told_return_labels_and_loss_of_every_round(new_policy, capsys):
+    told = []
+    rounds = list(run(new_policy=new_policy, log=lambda tag, value, step: told.append(((step, tag), value)), progress=True))
+    news = dict(told)
+    assert list(news) == [(i, tag) for i in range(3) for tag in ("return", "labels", "loss")] and len(told) == 9
+    for r in rounds:
+        parts = r.data if isinstance(r.data, list) else [r.data]
+        new = torch.cat([part.returns()[-20:] for part in parts])
+        assert news[r.index, "return"] == pytest.approx(float(new.mean()))
+        assert news[r.index, "labels"] == r.labels
+        assert news[r.index, "loss"] == pytest.approx(float(r.history.losses[-100:].mean()))
+    assert news[0, "return"] == 0 > news[1, "return"], "the expert drives round 0, its clone round 1"
+    shown = capsys.readouterr().err
+    assert "3/3" in shown and f"labels={rounds[-1].labels}" in shown and "return=" in shown and "loss=" in shown
+
+
 def test_given_demonstrations_stand_in_for_round_0():
     asked = []
 

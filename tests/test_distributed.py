@@ -19,6 +19,14 @@ SCRIPT = textwrap.dedent("""
     obs = torch.randn(200, 3, generator=il.generator(0), dtype=torch.float64)
     policy = il.Gaussian(3, 1, generator=il.generator(0), hidden=(8,), dtype=torch.float64)
     history = il.fit(policy, (obs, obs[:, :1].sin()), generator=il.generator(1), steps=60, batch_size=16)
+    def train(steps):
+        policy = il.Gaussian(3, 1, generator=il.generator(0), hidden=(8,), dtype=torch.float64)
+        made = il.fit(policy, (obs, obs[:, :1].sin()), generator=il.generator(1), steps=steps, batch_size=16,
+                      checkpoint=sys.argv[1] + ".fit")
+        torch.distributed.barrier()  # the first process writes; in a run of its own the second would find the file whole
+        return made.losses
+    train(30)
+    assert torch.equal(train(60), history.losses)
     if torch.distributed.get_rank() == 0:
         save_file({"losses": history.losses}, sys.argv[1])
     try:
@@ -27,6 +35,13 @@ SCRIPT = textwrap.dedent("""
         assert "batch_size is 15 for 2 processes, expected a multiple" in str(error)
     else:
         raise SystemExit("15 is no multiple of 2")
+    noisy = il.Latent(3, 1, generator=il.generator(0), dtype=torch.float64)
+    try:
+        il.fit(noisy, (obs, obs[:, :1]), generator=il.generator(1), steps=1, batch_size=16, checkpoint=sys.argv[1] + ".noisy")
+    except ValueError as error:
+        assert "a checkpoint keeps those of one" in str(error)
+    else:
+        raise SystemExit("a checkpoint would lose the noise of the second process")
     torch.distributed.destroy_process_group()
 """)
 

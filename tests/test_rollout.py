@@ -4,7 +4,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ilsupport import Categorical, Estimate, Tightrope, bounds, evaluate, generator, rollout, spawn, tightrope_expert
+from ilsupport import (
+    Categorical, Estimate, Gymnasium, Tightrope, Trajectories, bounds, evaluate, generator, pendulum_expert, rollout, spawn,
+    tightrope_expert,
+)
 from ilsupport.envs.tightrope import CLIMB
 
 
@@ -172,3 +175,15 @@ def test_a_cost_is_minus_a_return():
 def test_estimates_refuse_nothing_and_nan(samples):
     with pytest.raises(ValueError):
         Estimate.of(samples)
+
+
+def pendulums(seed):
+    return rollout(Gymnasium("Pendulum-v1"), pendulum_expert, 3, generator=generator(seed), horizon=20)
+
+
+def test_batches_with_seeds_of_their_own_are_the_same_in_any_number_of_processes():
+    joblib = pytest.importorskip("joblib", reason="needs the extra ilsupport[sweeps]")
+    alone, spread = (Trajectories.cat(joblib.Parallel(n_jobs=jobs)(joblib.delayed(pendulums)(seed) for seed in range(4)))
+                     for jobs in (1, 2))
+    assert len(alone) == 12 and len(alone.observations[:, 0].unique(dim=0)) == 12
+    assert torch.equal(alone.observations, spread.observations) and torch.equal(alone.rewards, spread.rewards)
