@@ -83,15 +83,15 @@ def prefix(python: Path) -> Path:
     return VENV if python.is_relative_to(VENV) else Path(sys.prefix)
 
 
-def install(extra: str) -> Path:
-    """Install the package with one of its extras, unless it is there already; return the Python to use."""
+def install(*wanted: str) -> Path:
+    """Install the package with these of its extras, unless they are there already; return the Python to use."""
     python = interpreter()
     stamp = prefix(python) / INSTALLED
     key = digest(ROOT / "pyproject.toml", ROOT / "constraints.txt") + str(ROOT)
     there = read_json(stamp)
     extras = set(there["extras"]) if there.get("key") == key else set()
-    if extra not in extras:
-        extras |= {extra}
+    if not extras.issuperset(wanted):
+        extras |= set(wanted)
         say("Installing what the book needs (the first time this takes some minutes)")
         if run(python, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off",
                "-c", "constraints.txt", "-e", f".[{','.join(sorted(extras))}]"):
@@ -182,7 +182,7 @@ def homework(_: list[str]) -> None:
 
 def lab(arguments: list[str]) -> None:
     """open the pages as notebooks in JupyterLab"""
-    python = install("lab")
+    python = install("lab", "homework")  # a student works on the homework here, with Otter's checks
     settings = prefix(python) / "etc" / "jupyter" / "labconfig" / "default_setting_overrides.json"
     if run(python, "-m", "jupytext_config", "--settings-file", settings,
            "set-default-viewer", "markdown", "myst"):
@@ -199,21 +199,9 @@ def shots(arguments: list[str]) -> None:
     sys.exit(run(python, "tests/browser/shots.py", *arguments))
 
 
-def notebooks(_: list[str]) -> None:
-    """write the pages as .ipynb for Colab, each with a first cell that installs the package"""
-    python = install("lab")
-    target = BUILD / "notebooks"
-    target.mkdir(parents=True, exist_ok=True)
-    setup = {"cell_type": "code", "id": "install", "metadata": {}, "outputs": [], "execution_count": None,
-             "source": f"%pip install --quiet git+{address()}"}
-    for page in sorted((ROOT / "notebooks").glob("[!h]*.md")):  # the pages of the homework are no notebooks
-        file = target / f"{page.stem}.ipynb"
-        if run(python, "-m", "jupytext", "--quiet", "--to", "ipynb", "--output", file, page):
-            stop(f"{page.name} could not be converted")
-        notebook = json.loads(file.read_text(encoding="utf-8"))
-        notebook["cells"].insert(0, setup)
-        file.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    say(f"The notebooks are in {target.relative_to(ROOT)}, to be published as the branch named colab")
+def notebooks(arguments: list[str]) -> None:
+    """write the pages as .ipynb for Colab; with --publish commit them to a branch of their own"""
+    sys.exit(run(install("lab"), "colab.py", *arguments))
 
 
 def bench(arguments: list[str]) -> None:

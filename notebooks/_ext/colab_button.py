@@ -1,7 +1,7 @@
 """Points the Colab button at a notebook: Colab opens no MyST file.
 
-The notebooks are generated (`python tasks.py notebooks`) and published as a branch of their own. The pages of the homework
-get no launch button: they are generated too, and students get a notebook of their own.
+The notebooks are generated, and published as a branch of their own (`python tasks.py notebooks --publish`). So are the pages
+of the homework, which are in no branch that the other services could open: those keep the Colab button alone.
 """
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ BRANCH = "colab"
 
 def repoint(app, pagename, templatename, context, doctree) -> None:
     """Rewrite the URL of the Colab button among the page's launch buttons."""
-    if pagename.startswith("hw"):
-        buttons = context.get("header_buttons", [])
-        context["header_buttons"] = [group for group in buttons if group.get("label") != "launch-buttons"]
-        return
     branch = app.config.html_theme_options.get("repository_branch", "main")
     source = f"/blob/{branch}/{app.config.html_theme_options.get('path_to_docs', '')}/{pagename}.md"
     for group in context.get("header_buttons", []):
+        if group.get("label") == "launch-buttons" and pagename.startswith("hw"):
+            group["buttons"] = [button for button in group["buttons"] if button.get("text") == "Colab"]
         for button in group.get("buttons", []):
             if button.get("text") == "Colab":
                 button["url"] = button["url"].replace(source, f"/blob/{BRANCH}/{pagename}.ipynb")
