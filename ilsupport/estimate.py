@@ -62,4 +62,5 @@ class Estimate(NamedTuple):
         return Estimate(-self.mean, -self.high, -self.low, self.n)
 
     def __str__(self) -> str:
-        return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}] (n = {self.n:,})"
+        mean, low, high = (f"{x:.3g}" if abs(x) < 999.5 else f"{x:,.0f}" for x in (self.mean, self.low, self.high))
+        return f"{mean} [{low}, {high}] (n = {self.n:,})"

@@ -53,10 +53,11 @@ def demonstrate(env: Env, expert: Policy | Act, n: int, *, generator: torch.Gene
 def error_covariance(policy: Policy, data: Trajectories | list[Trajectories]) -> Float[Tensor, "*M d d"]:
     """Mean outer product of the policy's error on `data`, `E[(a - a*)(a - a*)^T]`, about zero: bias counts.
 
-    For a stack a list of M data sets with as many steps each, and one matrix a student.
+    For a stack a list of M data sets, of each as many steps as the shortest has, and one matrix a student.
     """
     parts = [part.pairs() for part in ([data] if isinstance(data, Trajectories) else data)]
-    obs, target = (torch.stack(column) for column in zip(*parts))
+    short = min(len(target) for _, target in parts)
+    obs, target = (torch.stack([x[:short] for x in column]) for column in zip(*parts))
     with torch.no_grad():
         error = (policy.act(obs[0])[None] if policy.students is None else policy.act(obs)) - target
     moment = error.mT @ error / error.shape[1]

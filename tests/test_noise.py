@@ -93,6 +93,19 @@ def test_bias_counts_as_error():
     assert torch.allclose(error_covariance(Biased(), data), torch.tensor([[0.25]]))
 
 
+def test_students_whose_episodes_end_early_are_examined_on_as_many_steps():
+    g = generator(0)
+    data = demonstrate(Driving(horizon=30), driving_expert, 2, generator=g)
+    data.mask[:] = torch.arange(30) < torch.tensor([[30], [12]])
+
+    class Off(torch.nn.Module):
+        students = 2
+
+        def act(self, obs, generator=None):
+            return driving_expert(obs.flatten(0, 1)).view(2, -1, 1) + torch.tensor([1.0, 2.0]).view(2, 1, 1)
+    assert torch.allclose(error_covariance(Off(), [data[:1], data[1:]]).flatten(), torch.tensor([1.0, 4.0]))
+
+
 def run(new_policy=None, rounds=4, seed=0):
     new = new_policy or (lambda g: Gaussian(8, 1, hidden=(8,), generator=g))
     return list(dart(Driving(horizon=20), driving_expert, new, rounds=rounds, n=2, generator=generator(seed), train=quick))

@@ -169,6 +169,7 @@ def test_mean_interval_covers_95_times_in_a_hundred():
 def test_a_cost_is_minus_a_return():
     estimate = Estimate(2.0, 1.0, 4.0, 9)
     assert -estimate == Estimate(-2.0, -4.0, -1.0, 9) and str(estimate) == "2 [1, 4] (n = 9)"
+    assert str(Estimate(4147.3, -999.6, 0.012345, 10)) == "4,147 [-1,000, 0.0123] (n = 10)"
 
 
 @pytest.mark.parametrize("samples", [[], [float("nan")], [float("inf"), 1.0]])

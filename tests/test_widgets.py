@@ -14,9 +14,10 @@ import pytest
 import torch
 import traitlets
 
+import ilsupport as il
 from ilsupport import bounds, generator, plots
 from ilsupport.envs import simulate
-from ilsupport.widgets import BoundsExplorer, Frames, StaticWidget, resimulate
+from ilsupport.widgets import BoundsExplorer, Film, Frames, StaticWidget, resimulate
 
 EPS, RHO, HORIZONS = [0.0, 1e-12, 1e-4, 0.0073, 0.3, 1.0], [0.0, 1e-3, 0.05, 1.0], [1, 2, 7, 100, 1001]
 
@@ -245,3 +246,37 @@ def test_frames_are_drawings():
         Frames(["<svg/>", "<svg/>"], values=[1, 2], label="n")
     with pytest.raises(TypeError, match="one argument"):
         resimulate(drawing, value=[1, 2], other=[1, 2])
+
+
+# -- films
+
+
+@pytest.fixture(scope="module")
+def film():
+    pytest.importorskip("mujoco")
+    expert = il.LocomotionExpert("Hopper-v5")
+    return Film("Hopper-v5", {"expert": expert, "limp": lambda obs: torch.zeros(1, 3)}, alt="one hops, one falls", seed=3, seconds=2)
+
+
+def test_a_film_shows_where_the_simulators_bodies_were(film):
+    import gymnasium
+    (expert, returns, fell), (limp, _, limp_fell) = json.loads(zlib.decompress(base64.b64decode(film.packed)))
+    assert len(expert) == len(returns) == 50 and film.frame == pytest.approx(0.04) and [fell, limp_fell] == [False, True]
+    assert len(limp) < 50 and {len(frame) for frame in expert + limp} == {4 * len(film.clips[0]["radii"])}
+    env = gymnasium.make("Hopper-v5")
+    obs, policy, total = env.reset(seed=3)[0], il.LocomotionExpert("Hopper-v5"), 0.0
+    for _ in range(5 * 40):  # to the frame 40, five steps of the simulator's a frame
+        obs, reward, *_ = env.step(policy(torch.as_tensor(obs, dtype=torch.float32)[None])[0].numpy())
+        total += reward
+    names = [env.unwrapped.model.geom(i).name for i in range(env.unwrapped.model.ngeom)]
+    torso, i = film.clips[0]["torso"], names.index("torso_geom")
+    ax, ay, bx, by = expert[40][4 * torso:4 * torso + 4]
+    assert [(ax + bx) / 2000, (ay + by) / 2000] == pytest.approx(env.unwrapped.data.geom_xpos[i][[0, 2]].tolist(), abs=2e-3)
+    assert ((bx - ax) ** 2 + (by - ay) ** 2) ** 0.5 == pytest.approx(2000 * env.unwrapped.model.geom_size[i][1], abs=3)
+    assert returns[40] == pytest.approx(total, abs=0.51)
+
+
+def test_a_film_is_small_and_asks_for_nothing(film):
+    html = film.standalone()
+    assert len(html) < 60_000 and film.alt in html and repr(film) == "Film: one hops, one falls"
+    assert not any(word in html for word in ("http:", "https:", "fetch(", "import "))

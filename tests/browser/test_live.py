@@ -2,10 +2,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from lab import run, run_cell
 
+import ilsupport as il
 from ilsupport import plots
-from ilsupport.widgets import BoundsExplorer, Frames
+from ilsupport.widgets import BoundsExplorer, Film, Frames
 
 pytestmark = pytest.mark.browser
 READY = "form.il-bounds svg.plot[data-redraws]"
@@ -232,3 +234,35 @@ def test_python_and_the_figure_move_each_other_in_jupyterlab(browser, lab):
     page.wait_for_function("document.querySelector('.il-frames .figure').dataset.value === '2'")
     assert frames.get_by_role("img").get_attribute("aria-label") == "a line that climbs from 0 to 2"
     page.close()
+
+
+# -- films
+
+
+@pytest.fixture(scope="module")
+def film():
+    pytest.importorskip("mujoco")
+    return Film("Hopper-v5", {"expert": il.LocomotionExpert("Hopper-v5"), "limp": lambda obs: torch.zeros(1, 3)},
+                alt="one hops, one falls", seed=3, seconds=2)
+
+
+def test_a_film_plays_by_itself_and_stops_at_the_readers_word(show, film):
+    page = show(film)
+    page.wait_for_function("+document.querySelector('.il-film input').value > 3")
+    page.locator(".il-film button").press("Enter")
+    assert page.locator(".il-film button").text_content() == "Play"
+    stopped = page.locator(".il-film input").input_value()
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert page.locator(".il-film input").input_value() == stopped
+    assert page.get_by_role("img", name="one hops, one falls").is_visible()
+
+
+def test_a_film_waits_for_readers_who_asked_for_less_motion_and_the_slider_moves_it(show, film):
+    page = show(film, reduced_motion="reduce")
+    page.wait_for_selector(".il-film figcaption:has-text('expert')")
+    assert page.locator(".il-film button").text_content() == "Play" and page.locator(".il-film input").input_value() == "0"
+    first = page.locator(".il-film svg").first.inner_html()
+    page.locator(".il-film input").press("End")
+    expert, limp = page.locator(".il-film figcaption").all_text_contents()
+    assert expert.startswith("expert: 2.0 s") and limp.startswith("limp: fell after")
+    assert page.locator(".il-film svg").first.inner_html() != first
