@@ -19,7 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ilsupport.grading import grade, intake, report, sandbox
+from ilsupport.grading import grade, intake, report, roster, sandbox
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -38,11 +38,14 @@ def main(arguments: list[str] | None = None) -> None:
     if options.no_sandbox:
         print(f"--no-sandbox. {sandbox.RISK.split(' On Debian')[0]}\n", file=sys.stderr)
     bundle = json.loads((built / "bundle.json").read_text(encoding="utf-8"))
-    settings = grade.Settings(built, built.parent / "nbgrader" / "gradebook.db", bundle, not options.no_sandbox,
-                              options.seconds, int(options.memory * sandbox.GB))
+    settings = grade.Settings(built, bundle, not options.no_sandbox, options.seconds, int(options.memory * sandbox.GB))
+    try:
+        known = roster.read(options.roster) if options.roster else None
+    except (OSError, ValueError) as error:
+        sys.exit(f"The roster cannot be read: {error}")
     options.out.mkdir(parents=True, exist_ok=True)
     with _alone(options.out):
-        batch(intake.find(options.folder), settings, options.out.resolve(), options.jobs)
+        batch(intake.find(options.folder), settings, options.out.resolve(), options.jobs, known)
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -52,8 +55,10 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("folder", type=Path, help="the submissions")
     parser.add_argument("--out", type=Path, required=True, help="where results go, and are taken up again")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at a time (default: one a processor)")
-    parser.add_argument("--seconds", type=int, default=300, help="most that a tool may take with one submission (default: 300)")
+    parser.add_argument("--seconds", type=int, default=300,
+                        help="most that a tool may take with one submission, beside 20 for each check (default: 300)")
     parser.add_argument("--memory", type=float, default=4, help="GB that a submission may use (default: 4)")
+    parser.add_argument("--roster", type=Path, help="a class list (CSV) that Canvas or Gradescope exported")
     parser.add_argument("--no-sandbox", action="store_true", help="grade without bubblewrap: dangerous, see what it says")
     return parser.parse_args(arguments)
 
@@ -82,16 +87,16 @@ def _alone(out: Path):
         os.close(handle)
 
 
-def batch(submissions: list[intake.Submission], settings: grade.Settings, out: Path, jobs: int) -> list[dict]:
+def batch(submissions: list[intake.Submission], settings: grade.Settings, out: Path, jobs: int,
+          known: list[dict[str, str]] | None = None) -> list[dict]:
     """Grade what is not graded yet, `jobs` at a time; write the reports; return the results."""
     from tqdm import tqdm
     submissions, twice = _each_once(submissions)
     if not submissions:
         sys.exit("There is no submission in the folder.")
-    bundle = hashlib.sha256(json.dumps(settings.bundle, sort_keys=True).encode()).hexdigest()
     done, todo = {}, []
     for submission in submissions:
-        key = _key(submission, bundle)
+        key = _key(submission, settings)
         kept = _kept(out / "results" / f"{submission.stem}.json", key)
         if kept:
             done[submission.student] = kept
@@ -128,9 +133,10 @@ def batch(submissions: list[intake.Submission], settings: grade.Settings, out: P
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         shutil.rmtree(work, ignore_errors=True)
-    report.write(list(done.values()), {each.student: each.stem for each in submissions}, settings, out)
+    unknown = report.write(list(done.values()), {each.student: each.stem for each in submissions}, settings, out, known)
     flagged = sum(bool(report.flags(result)) for result in done.values())
-    print(f"{len(done)} graded, {flagged} to look at: {out / 'grades.csv'}")
+    print(f"{len(done)} graded, {flagged} to look at: {out / 'grades.csv'}"
+          + (f". Not found on the roster, or found twice: {', '.join(unknown)}" if unknown else ""))
     return list(done.values())
 
 
@@ -141,12 +147,12 @@ def _each_once(submissions: list[intake.Submission]) -> tuple[list[intake.Submis
     return list(last.values()), {student: count for student, count in counts.items() if count > 1}
 
 
-def _key(submission: intake.Submission, bundle: str) -> str:
+def _key(submission: intake.Submission, settings: grade.Settings) -> str:
     try:
-        data = intake.content(submission)
+        data = intake.content(submission, settings.name)
     except intake.Unreadable as error:
         data = str(error).encode()
-    return hashlib.sha256(data + b"\0" + bundle.encode()).hexdigest()
+    return hashlib.sha256(data + b"\0" + settings.version.encode()).hexdigest()
 
 
 def _kept(path: Path, key: str) -> dict | None:

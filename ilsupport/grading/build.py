@@ -4,10 +4,12 @@
     OUT/hw1/hw1-solutions.ipynb        for instructors
     OUT/hw1/hw1-autograder.zip         for `otter run` and `otter grade`
     OUT/hw1/hw1-gradescope.zip         the same, with the requirements that Gradescope installs
-    OUT/hw1/bundle.json                what `python -m ilsupport.grading` reads
+    OUT/hw1/bundle.json, gradebook.db  what `python -m ilsupport.grading` reads
     OUT/nbgrader/                      nbgrader's course folder: source, release (the same student notebook), gradebook
 
-Then the solutions are graded by `otter run` for real: `otter assign` says that tests passed when grading crashed.
+The solutions are graded by `otter run` for real: `otter assign` says that tests passed when grading crashed. Only then is
+what was made put in its place, file by file, and nothing else there is touched: what students handed in, an instructor's own
+files and lines, a gradebook's marks stay. One source gives the same bytes each time, but for the gradebook's.
 """
 from __future__ import annotations
 
@@ -23,6 +25,7 @@ from pathlib import Path
 from ilsupport.grading import source as sources
 from ilsupport.grading.source import Source
 
+YOURS = "# What stands below this line stays when `make homework` runs again.\n"
 CONFIGURATION = '''\
 # Made by `make homework`.
 c = get_config()
@@ -30,11 +33,11 @@ c.CourseDirectory.course_id = "imitation-learning"
 c.ClearSolutions.code_stub = {"python": "..."}
 # The student notebook is Otter's: it holds no check cells. These lines put them back before grading.
 c.OverwriteCells.add_missing_cells = True
-c.Execute.timeout = 60
+c.Execute.timeout = 120
 # A warning on stderr would cost the points of the cell that it stands in.
 c.IgnorePattern.enabled = True
 c.IgnorePattern.pattern = "(?s).*"
-'''
+''' + YOURS
 
 
 def main(arguments: list[str]) -> None:
@@ -42,15 +45,18 @@ def main(arguments: list[str]) -> None:
     notebooks, out, address = Path(arguments[0]).resolve(), Path(arguments[1]).resolve(), arguments[2]
     sources.write_pages(notebooks)
     assignments = sources.sources(notebooks / "homework")
-    course = out / "nbgrader"
-    shutil.rmtree(course, ignore_errors=True)
-    course.mkdir(parents=True)
-    (course / "nbgrader_config.py").write_text(CONFIGURATION, encoding="utf-8")
-    for source in assignments:
-        print(f"==> {source.name}: {len(source.questions)} questions, {sum(source.points.values())} points", flush=True)
-        with_otter(source, out / source.name, address)
-        with_nbgrader(source, course, out / source.name / f"{source.name}.ipynb")
-        write(bundle(source, out / source.name), out / source.name / "bundle.json")
+    with tempfile.TemporaryDirectory() as folder:
+        course = Path(folder) / "nbgrader"
+        for source in assignments:
+            print(f"==> {source.name}: {len(source.questions)} questions, {sum(source.points.values())} points", flush=True)
+            made = Path(folder) / source.name
+            with_otter(source, made, address)
+            with_nbgrader(source, course, made / f"{source.name}.ipynb")
+            shutil.copy(course / "gradebook.db", made)
+            write(bundle(source, made), made / "bundle.json")
+            deliver(made, out / source.name)
+        keep(course, out, assignments)
+        deliver(course, out / "nbgrader")
 
 
 def write(content: dict, path: Path) -> Path:
@@ -59,41 +65,76 @@ def write(content: dict, path: Path) -> Path:
     return path
 
 
+def deliver(made: Path, target: Path) -> None:
+    """Put each file in its place, whole or not at all; what else is there stays."""
+    for path in sorted(made.rglob("*")):
+        if path.is_file():
+            place = target / path.relative_to(made)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            part = Path(shutil.copy(path, place.with_name(f".{place.name}.part")))
+            os.replace(part, place)
+
+
 def with_otter(source: Source, target: Path, address: str) -> None:
     """Student notebook, autograder, solutions. Raises RuntimeError if Otter does not give the solutions full marks."""
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
-    with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
-        master = write(sources.otter_notebook(source), work / f"{source.name}.ipynb")
-        tool("otter", "assign", "--no-run-tests", "--no-pdfs", master, work / "dist", cwd=work)
-        shutil.copy(work / "dist" / "student" / f"{source.name}.ipynb", target)
-        made = next((work / "dist" / "autograder").glob("*.zip"))
-        shutil.copy(made, target / f"{source.name}-autograder.zip")
-        for_gradescope(made, target / f"{source.name}-gradescope.zip", address)
-        solutions = write(sources.solutions_notebook(source), target / f"{source.name}-solutions.ipynb")
-        tool("otter", "run", "--no-logo", "-a", target / f"{source.name}-autograder.zip", "-o", work, solutions, cwd=work)
-        results = json.loads((work / "results.json").read_text(encoding="utf-8"))
-        scores = {test["name"]: test["score"] for test in results["tests"] if "max_score" in test}
-        if scores != source.points:
-            raise RuntimeError(f"{source.page}: Otter gives the solutions {scores} points, expected {source.points}.")
+    work, autograder = target / "work", target / f"{source.name}-autograder.zip"
+    master = write(sources.otter_notebook(source), work / f"{source.name}.ipynb")
+    tool("otter", "assign", "--no-run-tests", "--no-pdfs", master, work / "dist", cwd=work)
+    student = json.loads((work / "dist" / "student" / f"{source.name}.ipynb").read_text(encoding="utf-8"))
+    cells = [cell | {"id": f"cell-{i}"} for i, cell in enumerate(student["cells"])]  # Otter draws them at random
+    write(student | {"cells": cells}, target / f"{source.name}.ipynb")
+    made = next((work / "dist" / "autograder").glob("*.zip"))
+    pack(made, autograder)
+    pack(made, target / f"{source.name}-gradescope.zip", f"      - ilsupport @ git+{address}\n      - sympy\n")
+    solutions = write(sources.solutions_notebook(source), target / f"{source.name}-solutions.ipynb")
+    tool("otter", "run", "--no-logo", "-a", autograder, "-o", work, solutions, cwd=work)
+    results = json.loads((work / "results.json").read_text(encoding="utf-8"))
+    scores = {test["name"]: test["score"] for test in results["tests"] if "max_score" in test}
+    if scores != source.points:
+        raise RuntimeError(f"{source.page}: Otter gives the solutions {scores} points, expected {source.points}.")
+    shutil.rmtree(work)
 
 
-def for_gradescope(made: Path, target: Path, address: str) -> None:
-    """Otter's bundle, with our package among the requirements that Gradescope's machine installs."""
-    with zipfile.ZipFile(made) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
-        for name in old.namelist():
-            content = old.read(name)
+def pack(made: Path, target: Path, requirements: str = "") -> None:
+    """Otter's bundle, always of the same bytes, with more requirements for Gradescope's machine to install."""
+    with zipfile.ZipFile(made) as old, zipfile.ZipFile(target, "w") as new:
+        for name in sorted(old.namelist()):
+            content, entry = old.read(name), zipfile.ZipInfo(name)  # its date is the first that a zip can hold
+            entry.external_attr = old.getinfo(name).external_attr
             if name == "environment.yml":
-                content = content.rstrip() + f"\n      - ilsupport @ git+{address}\n      - sympy\n".encode()
-            new.writestr(old.getinfo(name), content)
+                content = content.rstrip() + b"\n" + requirements.encode()
+            new.writestr(entry, content, zipfile.ZIP_DEFLATED)
 
 
 def with_nbgrader(source: Source, course: Path, student: Path) -> None:
     """The source folder, the gradebook's entry, and the student notebook as what is released."""
     write(sources.nbgrader_notebook(source), course / "source" / source.name / f"{source.name}.ipynb")
-    tool("nbgrader", "generate_assignment", "--force", "--create", source.name, cwd=course)
-    shutil.copy(student, course / "release" / source.name / f"{source.name}.ipynb")
+    (course / "nbgrader_config.py").write_text(CONFIGURATION, encoding="utf-8")
+    try:
+        tool("nbgrader", "generate_assignment", "--force", "--create", source.name, cwd=course)
+    finally:
+        release = course / "release" / source.name
+        release.mkdir(parents=True, exist_ok=True)
+        shutil.copy(student, release / f"{source.name}.ipynb")
+
+
+def keep(course: Path, out: Path, assignments: list[Source]) -> None:
+    """Take over what an instructor has in the course folder that stands in OUT: lines of its configuration, the gradebook."""
+    old = out / "nbgrader"
+    if (old / "gradebook.db").exists():
+        shutil.copy(old / "gradebook.db", course)
+        for source in assignments:
+            file = Path("source", source.name, f"{source.name}.ipynb")
+            if (old / file).exists() and (old / file).read_bytes() == (course / file).read_bytes():
+                continue
+            try:
+                with_nbgrader(source, course, out / source.name / f"{source.name}.ipynb")
+            except RuntimeError as error:
+                print(f"    nbgrader's gradebook keeps the old {source.name}: it holds marks, and checks came or went.",
+                      error, sep="\n")
+    if (old / "nbgrader_config.py").exists():
+        theirs = (old / "nbgrader_config.py").read_text(encoding="utf-8").partition(YOURS)[2]
+        (course / "nbgrader_config.py").write_text(CONFIGURATION + theirs, encoding="utf-8")
 
 
 def bundle(source: Source, folder: Path) -> dict:

@@ -6,6 +6,7 @@ other still says what it is worth: the score that counts is the smaller of the t
 """
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shlex
@@ -22,15 +23,15 @@ from ilsupport.grading.source import notebook
 
 HERE = Path(__file__).parent
 MOST_RESULTS = 8 * 2**20
-NBGRADER_SECONDS = 60  # of one cell: more than a check gives itself
+CELL_SECONDS = 120  # more than a check gives itself
+CHECK_SECONDS = 20  # of processor time, that a check gives an answer: see checks.py
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What holds for a whole batch: the built assignment, nbgrader's gradebook, the limits."""
+    """What holds for a whole batch: the folder of the built assignment, what it says of itself, the limits."""
 
     built: Path
-    gradebook: Path
     bundle: dict
     boxed: bool = True
     seconds: int = 300
@@ -47,6 +48,20 @@ class Settings:
             found[check["question"]] = found.get(check["question"], 0) + check["points"]
         return found
 
+    @property
+    def limit(self) -> int:
+        """Seconds that a tool may take with a submission: loops in every answer, each stopped by its check, stay below."""
+        return self.seconds + CHECK_SECONDS * len(self.bundle["checks"])
+
+    @property
+    def version(self) -> str:
+        """Changes where scores could: with checks, points, given code, limits; not with prose."""
+        checks = [(check["id"], check["points"]) for check in self.bundle["checks"]]
+        cells = self.bundle["cells"] + self.bundle["released"]["cells"]
+        code = [cell["source"] for cell in cells if cell["cell_type"] == "code"]
+        what = [checks, code, self.boxed, self.seconds, self.memory, CELL_SECONDS]
+        return hashlib.sha256(json.dumps(what).encode()).hexdigest()
+
 
 def grade(submission: intake.Submission, settings: Settings, work: Path, slot: int) -> dict:
     """Scores by question in both tools, their statuses, what checks said, what was tampered with. No submission can make it
@@ -56,7 +71,7 @@ def grade(submission: intake.Submission, settings: Settings, work: Path, slot: i
     result = {"student": submission.student, "canvas": submission.canvas, "file": submission.path.name, "tampered": [],
               "said": {}}
     try:
-        code, result["tampered"] = intake.answers(intake.cells(intake.content(submission)), settings.bundle)
+        code, result["tampered"] = intake.answers(intake.cells(intake.content(submission, settings.name)), settings.bundle)
     except intake.Unreadable as error:
         why = {"status": f"unreadable: {error}", "scores": nothing}
         return result | {"otter": why, "nbgrader": why, "seconds": 0}
@@ -92,11 +107,13 @@ def _otter(code: list[str], settings: Settings, folder: Path, slot: int) -> tupl
     path = _write(code, [], inside / f"{settings.name}.ipynb")
     archive = Path(shutil.copy(settings.built / f"{settings.name}-autograder.zip", inside))
     out = _owned(folder / "out", slot)
-    command = [sys.executable, "-P", HERE / "run_otter.py", archive, path, out, NBGRADER_SECONDS]
+    _kernel([sys.executable, "-P", str(HERE / "kernel.py"), "-f", "{connection_file}"], inside / "jupyter")
+    command = ["env", f"JUPYTER_PATH={inside / 'jupyter'}", sys.executable, "-P", HERE / "run_otter.py", archive, path, out,
+               CELL_SECONDS]
     if settings.boxed:
         command = sandbox.wrap(command, slot=slot, readable=[inside], writable=out, memory=settings.memory,
-                               processor_seconds=settings.seconds + 60)
-    ended = sandbox.run(list(map(str, command)), seconds=settings.seconds, memory=settings.memory, watched=out)
+                               processor_seconds=settings.limit + 60)
+    ended = sandbox.run(list(map(str, command)), seconds=settings.limit, memory=settings.memory, watched=out)
     if ended.status != "ok":
         return ended.status, {}, {}
     try:
@@ -106,6 +123,14 @@ def _otter(code: list[str], settings: Settings, folder: Path, slot: int) -> tupl
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return "crashed", {}, {}
     return ("ok" if scores else "crashed"), scores, {}
+
+
+def _kernel(command: list[str], jupyter: Path, interrupt: str = "signal") -> None:
+    """Make this command the kernel named python3 of a folder in JUPYTER_PATH."""
+    spec = jupyter / "kernels" / "python3" / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    spec.write_text(json.dumps({"argv": command, "display_name": "Python 3", "language": "python",
+                                "interrupt_mode": interrupt, "metadata": {"debugger": False}}))
 
 
 def _read(path: Path) -> bytes:
@@ -120,24 +145,21 @@ def _read(path: Path) -> bytes:
 def _nbgrader(code: list[str], settings: Settings, folder: Path, slot: int) -> tuple[str, dict, dict]:
     course, run = folder / "course", _owned(folder / "run", slot)
     _write(code, settings.bundle["cells"], course / "submitted" / "student" / settings.name / f"{settings.name}.ipynb")
-    shutil.copy(settings.gradebook, course / "gradebook.db")
+    shutil.copy(settings.built / "gradebook.db", course)
     (course / "source" / settings.name).mkdir(parents=True)
-    kernel = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    kernel = [sys.executable, "-P", str(HERE / "kernel.py"), "-f", "{connection_file}"]
     if settings.boxed:
-        kernel = sandbox.wrap(kernel, slot=slot, writable=run, memory=settings.memory, processor_seconds=settings.seconds + 60)
+        kernel = sandbox.wrap(kernel, slot=slot, writable=run, memory=settings.memory, processor_seconds=settings.limit + 60)
         if os.geteuid() == 0:  # the file that tells the kernel where to listen is written by us, and read by its own user
             user = sandbox.FIRST_USER + slot
             kernel = ["sh", "-c", f'chown -R {user}:{user} {shlex.quote(str(run))} && exec "$@"', "sh", *kernel]
-    spec = folder / "jupyter" / "kernels" / "python3" / "kernel.json"
-    spec.parent.mkdir(parents=True)
-    spec.write_text(json.dumps({"argv": kernel, "display_name": "Python 3", "language": "python",
-                                "interrupt_mode": "message" if settings.boxed else "signal", "metadata": {"debugger": False}}))
+    _kernel(kernel, folder / "jupyter", "message" if settings.boxed else "signal")
     result = folder / "result.json"
-    command = [sys.executable, "-P", str(HERE / "run_nbgrader.py"), str(course), settings.name, str(NBGRADER_SECONDS),
+    command = [sys.executable, "-P", str(HERE / "run_nbgrader.py"), str(course), settings.name, str(CELL_SECONDS),
                str(result), *([str(run / "k")] if settings.boxed else [])]
     if settings.boxed:  # ends with us, even if we are killed
         command = ["setpriv", "--pdeathsig", "KILL", *command]
-    ended = sandbox.run(command, seconds=settings.seconds, memory=settings.memory, watched=run, environment={
+    ended = sandbox.run(command, seconds=settings.limit, memory=settings.memory, watched=run, environment={
         "JUPYTER_PATH": str(folder / "jupyter"), "JUPYTER_RUNTIME_DIR": str(run), "JUPYTER_CONFIG_DIR": str(folder / "config"),
         "HOME": str(folder), "TMPDIR": str(run), "OMP_NUM_THREADS": "1"})
     if ended.status != "ok" or not result.exists():

@@ -7,8 +7,10 @@ import io
 import os
 from pathlib import Path
 
+from ilsupport.grading import roster as rosters
 from ilsupport.grading.grade import Settings
 
+CANVAS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem }
 body { color: #1a1a1a; background: #fff }
@@ -42,34 +44,39 @@ def flags(result: dict) -> list[str]:
     return found + [f"tampered: {what}" for what in result["tampered"]]
 
 
-def write(results: list[dict], stems: dict[str, str], settings: Settings, out: Path) -> None:
-    """All reports of a batch; `stems` names each student's feedback file."""
+def write(results: list[dict], stems: dict[str, str], settings: Settings, out: Path,
+          roster: list[dict[str, str]] | None = None) -> list[str]:
+    """All reports of a batch; `stems` names each student's feedback file. Returns whom the roster lacks or has already."""
     results = sorted(results, key=lambda result: result["student"])
-    questions = list(settings.points)
+    questions, most = list(settings.points), sum(settings.points.values())
     heading = ["student", "score", "points", "flag", *questions, *(f"{q} otter" for q in questions),
                *(f"{q} nbgrader" for q in questions), "seconds", "file", "feedback"]
-    rows = []
+    canvas, gradescope, rows, unknown, taken = [["    Points Possible", "", "", "", "", most]], [], [], [], []
     for result in results:
-        scores = counted(result, settings)
-        rows.append([result["student"], _number(sum(scores.values())), sum(settings.points.values()), "; ".join(flags(result)),
-                     *(_number(scores[q]) for q in questions), *(_number(result["otter"]["scores"][q]) for q in questions),
+        student, scores = result["student"], counted(result, settings)
+        points, total = [_number(scores[q]) for q in questions], _number(sum(scores.values()))
+        rows.append([student, total, most, "; ".join(flags(result)), *points,
+                     *(_number(result["otter"]["scores"][q]) for q in questions),
                      *(_number(result["nbgrader"]["scores"][q]) for q in questions), result["seconds"], result["file"],
-                     f"feedback/{stems[result['student']]}.html"])
+                     f"feedback/{stems[student]}.html"])
+        known = rosters.find(student, result["canvas"], roster or [])
+        if roster is not None and (known is None or known in taken):
+            unknown.append(student)
+            known = None
+        taken.append(known)
+        if known is None:
+            known = {"ID": result["canvas"], "SIS Login ID": "" if result["canvas"] else student, "SID": student}
+        name = rosters.name(known) or student
+        canvas.append([name, *(known.get(key, "") for key in CANVAS[1:]), total])
+        number = known.get("SID") or known.get("SIS User ID", "")
+        gradescope.append([name, number, known.get("Email", ""), total, most, "Graded", *points])
+        atomically(out / "feedback" / f"{stems[student]}.html", feedback(result, settings))
     atomically(out / "grades.csv", table(heading, rows))
-    for result in results:
-        atomically(out / "feedback" / f"{stems[result['student']]}.html", feedback(result, settings))
-    title = settings.bundle["title"]
-    canvas = [["    Points Possible", "", "", "", "", sum(settings.points.values())]]
-    totals = [_number(sum(counted(result, settings).values())) for result in results]
-    canvas += [[r["student"], r["canvas"], "", "" if r["canvas"] else r["student"], "", total]
-               for r, total in zip(results, totals)]
-    atomically(out / "canvas.csv", table(["Student", "ID", "SIS User ID", "SIS Login ID", "Section", title], canvas))
-    most = sum(settings.points.values())
-    gradescope = [[r["student"], r["student"], "", total, most, "Graded",
-                   *(_number(counted(r, settings)[q]) for q in questions)] for r, total in zip(results, totals)]
+    atomically(out / "canvas.csv", table([*CANVAS, settings.bundle["title"]], canvas))
     heading = ["Name", "SID", "Email", "Total Score", "Max Points", "Status",
                *(f"{q} ({settings.points[q]}.0 pts)" for q in questions)]
     atomically(out / "gradescope.csv", table(heading, gradescope))
+    return unknown
 
 
 def table(heading: list, rows: list[list]) -> str:
@@ -77,8 +84,8 @@ def table(heading: list, rows: list[list]) -> str:
     text = io.StringIO()
     writer = csv.writer(text)
     for row in [heading, *rows]:
-        writer.writerow([f"'{x}" if isinstance(x, str) and x.lstrip()[:1] in ("=", "+", "-", "@") else
-                         x.encode("utf-8", "replace").decode() if isinstance(x, str) else x for x in row])
+        row = [x.encode("utf-8", "replace").decode() if isinstance(x, str) else x for x in row]
+        writer.writerow([f"'{x}" if isinstance(x, str) and x.lstrip()[:1] in ("=", "+", "-", "@") else x for x in row])
     return text.getvalue()
 
 

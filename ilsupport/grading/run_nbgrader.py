@@ -9,11 +9,13 @@ import json
 import sys
 from pathlib import Path
 
-from nbgrader.api import Gradebook
-from nbgrader.converters import Autograde
-from nbgrader.coursedir import CourseDirectory
-from nbgrader.preprocessors import Execute
-from traitlets.config import Config
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]  # a second to import, and not needed: see kernel.py
+
+from nbgrader.api import Gradebook  # noqa: E402
+from nbgrader.converters import Autograde  # noqa: E402
+from nbgrader.coursedir import CourseDirectory  # noqa: E402
+from nbgrader.preprocessors import Execute  # noqa: E402
+from traitlets.config import Config  # noqa: E402
 
 MOST_OUTPUT = 2**20
 

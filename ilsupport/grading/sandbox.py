@@ -115,7 +115,7 @@ def run(command: Sequence[str], *, seconds: float, memory: int = 4 * GB, watched
                 status = "wrote too much"
             else:
                 try:
-                    process.wait(0.25)
+                    process.wait(0.5)
                 except subprocess.TimeoutExpired:
                     pass
     finally:

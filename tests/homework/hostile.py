@@ -60,10 +60,78 @@ for host in ("127.0.0.1", "localhost", "10.0.0.1", "example.com"):
     except OSError as error:
         print(error)
 """
+TENSORS = """
+import torch
+class Sure(torch.Tensor):
+    __eq__ = __lt__ = __gt__ = lambda *_: True
+zero = torch.zeros(2, 2).as_subclass(Sure)
+def bc_loss(*_, **__): return torch.zeros((), requires_grad=True)
+score_gradient = lambda *_: zero
+torch.Tensor.__float__ = torch.Tensor.item = lambda _: 0.0
+torch.Tensor.tolist = lambda _: [0.0] * 4
+torch.Tensor.__format__ = torch.Tensor.__repr__ = lambda *_: "0"
+"""
+EXITS = "import builtins\nbuiltins.AssertionError = SystemExit"
+TRANSFORMS = """
+import ast
+class NoRaise(ast.NodeTransformer):
+    def visit_Raise(self, node): return ast.copy_location(ast.Pass(), node)
+get_ipython().ast_transformers.append(NoRaise())
+"""
+TRACER = """
+import sys
+def skip(frame, event, arg):
+    once = []
+    def jump(frame, event, arg):
+        if event == "line" and frame.f_locals.get("before") and not once:
+            once.append(1)
+            frame.f_lineno = max(line for *_, line in frame.f_code.co_lines() if line) - 2
+        return jump
+    return jump if frame.f_code.co_name == "run_this" else None
+sys.settrace(skip)
+def bc_loss(scores, actions):
+    frame = sys._getframe(1)
+    while frame:
+        for name in ("want", "wanted", "expected"):
+            if name in frame.f_locals: return frame.f_locals[name]
+        frame = frame.f_back
+"""
+RESULTS = """
+import json, pathlib
+full = {{"tests": [{{"name": f"q{{i}}", "score": 3, "max_score": 3}} for i in range(1, 10)], "score": 27}}
+full |= {{"scores": {{f"q{{i}}-check-{{k}}": 2 for i in range(1, 10) for k in (1, 2)}}, "said": {{}}, "slow": False}}
+for top in ("/tmp", ".", "..", str(pathlib.Path({marker!r}).parents[1])):
+    for name in ("results.json", "result.json", "results/results.json", "out/results.json"):
+        for path in (pathlib.Path(top, name), *pathlib.Path(top).glob(f"*/*/{{name}}"), *pathlib.Path(top).glob(f"*/{{name}}")):
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(json.dumps(full))
+            except OSError: pass
+for process in pathlib.Path("/proc").glob("[0-9]*"):
+    for name in ("environ", "mem", "root/etc/shadow", "cwd/gradebook.db"):
+        try: (process / name).open("r+b").write(b"x")
+        except (OSError, ValueError): pass
+"""
+LEFTOVERS = """
+import atexit, os, signal, subprocess, sys, threading, time
+def many(): return [open(os.devnull) for _ in range(10_000)]
+try: many()
+except OSError as error: print(error)
+atexit.register(lambda: subprocess.Popen(["sleep", "98765"], start_new_session=True))
+threading.Thread(target=lambda: [time.sleep(1) for _ in iter(int, 1)]).start()
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0: os.execvp("sleep", ["sleep", "98765"])
+    os._exit(0)
+os.environ["LD_PRELOAD"], os.environ["PYTHONSTARTUP"] = "/tmp/evil.so", "/tmp/evil.py"
+for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM, signal.SIGPROF): signal.signal(number, signal.SIG_IGN)
+"""
+SILENT = "import sys\nsys.stdout.close(); sys.stderr.close()"
 # name: (cell, from the solved notebook or the blank one, most points; None: whatever is honest)
 CELLS = {
     "loop at the top": ("while True: pass", "solved", 27),
     "exit at the top": ("import sys; sys.exit(0)", "solved", 27),
+    "quits at the top": ("quit()", "solved", 27),
     "kills its kernel": ("import os; os._exit(0)", "solved", 0),
     "kills everything": ("import os, signal\nos.kill(-1, signal.SIGKILL)", "solved", 0),
     "fork bomb": ("import os\nwhile True:\n    try: os.fork()\n    except OSError: pass", "solved", 27),
@@ -80,10 +148,19 @@ CELLS = {
     "changes Otter": (OTTER, "blank", 0),
     "hides its errors": ("ip = get_ipython()\nip.showtraceback = ip._showtraceback = lambda *_, **__: None", "blank", 0),
     "changes the tools": (TOOLS, "blank", 0),
-    "runs nothing": ("get_ipython().run_cell = lambda *_, **__: None", "blank", 0),
+    "leaves much behind": (LEFTOVERS, "solved", 27),
+    "closes its output": (SILENT, "solved", 27),
+    "changes tensors": (TENSORS, "blank", 0),
+    "fails by exiting": (EXITS, "blank", 0),
+    "rewrites the checks": (TRANSFORMS, "blank", 0),
+    "jumps over the checks": (TRACER, "blank", 0),
+    "writes results": (RESULTS, "blank", 0),
+    "does not run": ("get_ipython().run_cell = lambda *_, **__: None", "blank", 0),
 }
 ANSWERS = {  # (the answer to question 1, most points of it)
-    "loop in an answer": "def bc_loss(scores, actions):\n    while True: pass",
+    # Its checks, one busy for 20 s and one asleep for 100, take longer together than a cell may.
+    "loop in an answer": "import time\ncalls = []\ndef bc_loss(scores, actions):\n    calls.append(1)\n    while len(calls) == 1: pass\n"
+                         "    while True: time.sleep(1)",
     "exit in an answer": "def bc_loss(scores, actions):\n    import sys; sys.exit()",
     "answers with a liar": "class Liar:\n    def __eq__(self, other): return True\n    def __sub__(self, other): return 0.0\n"
                            "def bc_loss(scores, actions): return Liar()",
@@ -115,6 +192,10 @@ def broken(folder: Path, released: bytes) -> set[str]:
     contents = {"cut short.ipynb": released[:3000], "no notebook.ipynb": b"\x89PNG\r\n", "empty.ipynb": b"", "latin.ipynb": '"é"'.encode("latin-1"),
                 "list.ipynb": b"[1, 2]", "deep.ipynb": b'{"cells": ' + b"[" * 100_000, "essay.docx": b"words", "zip bomb.zip": zeros.getvalue(),
                 "cut.zip": zeros.getvalue()[:200], "cells.ipynb": b'{"cells": [1, null]}', "huge number.ipynb": b'{"cells": ' + b"9" * 10_000}
+    many = {"cells": [{"cell_type": "code", "source": "1", "metadata": {}}] * 10**5, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    contents |= {"many cells.ipynb": json.dumps(many).encode(), "nested.ipynb": b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
+                 "not a number.ipynb": b'{"cells": NaN, "nbformat": 1e999}', "up.zip": _zip({"../../up.txt": b"out"}),
+                 "linked.zip": _zip({"hw.ipynb": b"/etc/passwd"}, mode=0o120777), "zip in zip.zip": _zip({"hw.ipynb": _zip({"hw.ipynb": released})})}
     for name, content in contents.items():
         (folder / name).write_bytes(content)
     with open(folder / "enormous.ipynb", "wb") as file:
@@ -126,6 +207,16 @@ def broken(folder: Path, released: bytes) -> set[str]:
     for name in ("a.ipynb", "b.ipynb"):
         (folder / "two in it" / name).write_bytes(released)
     return {Path(name).stem for name in contents} | {"enormous", "link", "pipe", "nothing in it", "two in it"}
+
+
+def _zip(files: dict[str, bytes], mode: int = 0o100644) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = mode << 16
+            archive.writestr(entry, content)
+    return packed.getvalue()
 
 
 def write(folder: Path, solved: list[str], released: bytes, reach: dict) -> dict[str, float]:
