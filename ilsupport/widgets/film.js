@@ -3,9 +3,10 @@
 const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7"], WIDTH = 2800, HEIGHT = 2300;
 const STYLE = `<style>
 .il-film { margin: .5em 0; color: inherit }
-.il-film .screens { display: flex; flex-wrap: wrap; gap: .8em }
-.il-film figure { flex: 1 1 240px; max-width: 420px; margin: 0 }
+.il-film .screens { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(240px, 100%), 1fr)); gap: .8em; max-width: 856px }
+.il-film figure { margin: 0 }
 .il-film svg { display: block; width: 100%; background: none; border: 1px solid; border-radius: 6px; border-color: color-mix(in srgb, currentColor 25%, transparent) }
+.il-film path { stroke-linecap: round } /* a page's own style sheet may say otherwise */
 .il-film figcaption { font-variant-numeric: tabular-nums; text-align: left; margin: .2em 0 0 }
 .il-film .controls { display: flex; align-items: center; gap: .8em; max-width: 856px; margin-top: .4em }
 .il-film button { font: inherit; color: inherit; background: none; border: 1px solid currentColor; border-radius: 6px; padding: .2em .8em; min-width: 5em; min-height: 28px; cursor: pointer }
@@ -46,7 +47,7 @@ async function render({ model, el }) {
   const root = document.createElement("div"), clips = model.get("clips"), step = model.get("frame"), tilt = model.get("tilt");
   root.className = "il-film";
   root.innerHTML = `${STYLE}<div class="screens" role="img">${clips.map(() => `<figure><svg viewBox="0 0 ${WIDTH} ${HEIGHT}"
-stroke-linecap="round" aria-hidden="true"></svg><figcaption></figcaption></figure>`).join("")}</div>
+aria-hidden="true"></svg><figcaption></figcaption></figure>`).join("")}</div>
 <div class="controls"><button type="button"></button><input type="range" min="0" step="1" value="0" aria-label="time" data-lm-suppress-shortcuts="true"></div>`;
   root.querySelector(".screens").setAttribute("aria-label", model.get("alt"));
   el.replaceChildren(root);
@@ -62,7 +63,7 @@ stroke-linecap="round" aria-hidden="true"></svg><figcaption></figcaption></figur
       const middle = (j) => (frames[t][4 * torso + j] + frames[t][4 * torso + 2 + j]) / 2, x = middle(0), y = tilt ? middle(1) : 0;
       screens[k].querySelector("svg").innerHTML = ground(x, y, tilt) + body(frames[t], clips[k], COLOURS[k % 4], x, y, tilt);
       const end = now >= frames.length - 1 && fell ? `fell after ${(t * step).toFixed(1)} s` : `${(now * step).toFixed(1)} s`;
-      screens[k].querySelector("figcaption").textContent = `${clips[k].name}: ${end}, ${(x / 1000).toFixed(1)} m, return ${returns[t]}`;
+      screens[k].querySelector("figcaption").textContent = `${clips[k].name}: ${end}, ${(x / 1000).toFixed(1).replace("-0.0", "0.0")} m, return ${returns[t]}`;
     });
     slider.setAttribute("aria-valuetext", `${(now * step).toFixed(1)} seconds`);
     button.textContent = playing ? "Pause" : "Play";
