@@ -4,7 +4,7 @@ from __future__ import annotations
 import sys
 from types import ModuleType
 
-sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]  # jsonschema's grammar of addresses
+sys.modules["rfc3987_syntax"] = None  # jsonschema's grammar of addresses
 sys.modules["otter.api"] = ModuleType("otter.api")  # Otter's commands; its checks do without
 
 from ipykernel.kernelapp import launch_new_instance  # noqa: E402

@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]  # a second to import, and not needed: see kernel.py
+sys.modules["rfc3987_syntax"] = None  # a second to import, and not needed: see kernel.py
 
 from nbgrader.api import Gradebook  # noqa: E402
 from nbgrader.converters import Autograde  # noqa: E402

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sys
 
-sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]  # a second to import, and not needed: see kernel.py
+sys.modules["rfc3987_syntax"] = None  # a second to import, and not needed: see kernel.py
 
 from nbconvert import preprocessors  # noqa: E402
 
