@@ -109,7 +109,7 @@ def build(python: Path) -> None:
     Jupyter Book's cache of executed pages knows only their text, so it is dropped here when the package or a
     pin behind them changes.
     """
-    if run(python, "ilsupport/grading/source.py", "notebooks"):
+    if run(python, "coursework/source.py", "notebooks"):
         stop("the pages of the homework could not be written")
     package = digest(ROOT / "ilsupport", ROOT / "constraints.txt")
     pages = digest(ROOT / "notebooks", ROOT / "book.yml")
@@ -174,10 +174,10 @@ def address() -> str:
 def homework(_: list[str]) -> None:
     """build the assignments: student notebooks, bundles for Otter, Gradescope and nbgrader, solutions"""
     python, target = install("homework"), BUILD / "homework"
-    if run(python, "-m", "ilsupport.grading.build", "notebooks", target, address()):
+    if run(python, "-m", "coursework.build", "notebooks", target, address()):
         stop("the homework could not be built; above stands why")
     say(f"The homework is in {target.relative_to(ROOT)}. To grade a folder of submissions:")
-    print(f"    {python} -m ilsupport.grading hw1 SUBMISSIONS --out RESULTS")
+    print(f"    {python} -m coursework hw1 SUBMISSIONS --out RESULTS")
 
 
 def lab(arguments: list[str]) -> None:
@@ -201,7 +201,7 @@ def shots(arguments: list[str]) -> None:
 
 def notebooks(arguments: list[str]) -> None:
     """write the pages as .ipynb for Colab; with --publish commit them to a branch of their own"""
-    sys.exit(run(install("lab"), "colab.py", *arguments))
+    sys.exit(run(install("lab"), "-m", "scripts.colab", *arguments))
 
 
 def bench(arguments: list[str]) -> None:

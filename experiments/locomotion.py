@@ -3,9 +3,9 @@
     python experiments/locomotion.py                 # all tasks; a task takes five minutes on one core, the ant ten
     python experiments/locomotion.py Hopper-v5       # one of them
 
-Writes `ilsupport/weights/locomotion.json`, beside the experts, after every cell: stopped at any moment it goes on where it was.
-Everything is made anew when this file or a version of what it stands on has changed, a task when its expert has. A number is a mean
-over ten students, trained as one stack from ten initialisations, of three episodes each; `Task.demonstrations` says who sees what.
+Writes `notebooks/_data/locomotion.json` after every cell: stopped at any moment it goes on where it was. Everything
+is made anew when the recipe, a row or a version of what it stands on has changed, a task when its expert has. What
+changes a number otherwise (`Task.train`, say) has to be told by hand: delete the file. A number is a mean over ten students, trained as one stack from ten initialisations, of three episodes each; `Task.demonstrations` says who sees what.
 """
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ from safetensors.torch import load_file
 import ilsupport as il
 from ilsupport.locomotion import TASKS, WEIGHTS
 
-TABLE = WEIGHTS / "locomotion.json"
-POOL = Path(__file__).parents[1] / "_build" / "locomotion"   # demonstrations, kept between runs, not in the repository
+ROOT = Path(__file__).parents[1]
+TABLE = ROOT / "notebooks" / "_data" / "locomotion.json"
+POOL = ROOT / "_build" / "locomotion"   # demonstrations, kept between runs, not in the repository
 RECIPE = {"students": 10, "episodes": 3, "pool": 50, "hidden": [64, 64], "batch_size": 64, "steps_at_lr": [[8000, 3e-3], [2000, 3e-4]],
           "short": [[2000, 3e-3]], "rounds": 5, "episodes_a_round": 2, "chunk": 4, "sparse": 20, "seed": 2026}
 COLUMNS = {"Ant-v5": 27}                # like their expert, the ant's students do without the contact forces
@@ -98,7 +99,7 @@ ROWS = {
     "DAgger, as many labels as 10, 2,000 steps": functools.partial(online, loop=il.dagger, plan="short"),
     "DAgger, as many labels as 10": functools.partial(online, loop=il.dagger),
     "DART, as many labels as 10": functools.partial(online, loop=il.dart),
-    "chunks of 4, 10 trajectories": chunked,
+    "chunks of 4, 10 trajectories": functools.partial(chunked),
     "diffusion, 10 trajectories": functools.partial(clone, n=10, head=il.Diffusion),
 }
 
@@ -111,8 +112,12 @@ def fingerprint(tensors: dict[str, torch.Tensor]) -> str:
     return key.hexdigest()
 
 
-def script() -> str:
-    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+def rows() -> dict[str, str]:
+    """What each row is made by, in words: its function and the settings that it is called with."""
+    def words(row: functools.partial) -> str:
+        settings = (f"{key}={getattr(value, '__name__', value)}" for key, value in row.keywords.items())
+        return f"{row.func.__name__}({', '.join(settings)})"
+    return {name: words(row) for name, row in ROWS.items()}
 
 
 def cell(task: Task, row: str) -> dict:
@@ -148,7 +153,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("tasks", nargs="*", help=f"of {', '.join(TASKS)}; all without")
     torch.set_num_threads(1)
-    made_by = {"script": script(), "recipe": RECIPE, "python": platform.python_version(),
+    made_by = {"recipe": RECIPE, "rows": rows(), "python": platform.python_version(),
                "versions": {name: version(name) for name in ("torch", "gymnasium", "mujoco", "numpy")}}
     table = json.loads(TABLE.read_text(encoding="utf-8")) if TABLE.exists() else {}
     if {key: table.get(key) for key in made_by} != made_by:

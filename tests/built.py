@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 import tasks
-from ilsupport.grading import source
+from coursework import source
 
 NOTEBOOKS = tasks.ROOT / "notebooks"
 source.write_pages(NOTEBOOKS)  # the pages of the homework are generated, and in the table of contents

@@ -12,9 +12,9 @@ import nbformat
 import pytest
 from built import NOTEBOOKS, toc
 
-import colab
 import tasks
-from ilsupport.grading import source as homework
+from coursework import source as homework
+from scripts import colab
 
 ASSIGNMENTS = {assignment.page: assignment for assignment in homework.sources(NOTEBOOKS / "homework")}
 MADE = colab.notebooks()
@@ -164,7 +164,7 @@ def test_publishing_makes_one_branch_and_touches_nothing_else(tmp_path):
                 machine.git(here, "status", "--porcelain"), machine.git(here, "diff", "HEAD"))
 
     def published(*arguments):
-        done = subprocess.run([sys.executable, "colab.py", *arguments], cwd=here, capture_output=True, encoding="utf-8")
+        done = subprocess.run([sys.executable, "-m", "scripts.colab", *arguments], cwd=here, capture_output=True, encoding="utf-8")
         assert done.returncode == 0, done.stdout + done.stderr
         return machine.git(here, "rev-list", "colab").split()
 
@@ -188,7 +188,7 @@ def test_publishing_makes_one_branch_and_touches_nothing_else(tmp_path):
     assert published("--push", "origin") == [second, first]
     machine.git(here, "stash", "--quiet")
     machine.git(here, "worktree", "add", "--quiet", str(tmp_path / "elsewhere"), "colab")
-    refused = subprocess.run([sys.executable, "colab.py", "--publish"], cwd=here, capture_output=True, encoding="utf-8")
+    refused = subprocess.run([sys.executable, "-m", "scripts.colab", "--publish"], cwd=here, capture_output=True, encoding="utf-8")
     assert refused.returncode == 1 and "checked out" in refused.stderr
 
 

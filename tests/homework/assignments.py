@@ -9,8 +9,8 @@ import functools
 import time
 
 import tasks
-from ilsupport.grading import source as sources
-from ilsupport.grading.source import Source
+from coursework import source as sources
+from coursework.source import Source
 
 FOLDER = tasks.ROOT / "notebooks" / "homework"
 ALL = sources.sources(FOLDER)

@@ -1,7 +1,7 @@
 from assignments import FOLDER
 from pytest import fixture
 
-from ilsupport.grading import build
+from coursework import build
 
 
 @fixture(scope="session")

@@ -8,7 +8,7 @@ import re
 import pytest
 from assignments import ALL, FOLDER, compiled, run, score, with_answer
 
-from ilsupport.grading import source as sources
+from coursework import source as sources
 
 QUESTIONS = [pytest.param(source, question, id=f"{source.name}-{question}") for source in ALL for question in source.questions]
 MUTANTS = [pytest.param(source, question, cell, id=f"{source.name}-{question}-{mistake}")

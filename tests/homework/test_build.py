@@ -14,9 +14,9 @@ from assignments import ALL, FOLDER
 from built import site  # noqa: F401  (a fixture; and the pages are written)
 
 import tasks
-from ilsupport.grading import build
-from ilsupport.grading import source as sources
-from ilsupport.grading.source import Cell
+from coursework import build
+from coursework import source as sources
+from coursework.source import Cell
 
 BOOK = FOLDER.parent
 

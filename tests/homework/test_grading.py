@@ -19,9 +19,9 @@ import pytest
 from assignments import ALL, compiled, run, score, with_answer
 from test_roster import ROSTER
 
-from ilsupport.grading import grade, intake, report, roster, sandbox
-from ilsupport.grading import source as sources
-from ilsupport.grading.__main__ import batch, main
+from coursework import grade, intake, report, roster, sandbox
+from coursework import source as sources
+from coursework.__main__ import batch, main
 
 HW1 = ALL[0]
 slow = pytest.mark.slow
@@ -47,7 +47,7 @@ def rows(out: Path) -> dict[str, dict]:
 
 
 def command(built: Path, folder: Path, out: Path, *more: str, homework=HW1) -> list[str]:
-    return [sys.executable, "-m", "ilsupport.grading", str(built / homework.name), str(folder), "--out", str(out), *more]
+    return [sys.executable, "-m", "coursework", str(built / homework.name), str(folder), "--out", str(out), *more]
 
 
 # --- fast: nothing is executed ---

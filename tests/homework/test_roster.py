@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from ilsupport.grading import intake, roster
+from coursework import intake, roster
 
 ROSTER = """\ufeffStudent,ID,SIS User ID,SIS Login ID,Section,Homework 0 (12)
     Points Possible,,,,,10

@@ -7,8 +7,8 @@ import io
 import os
 from pathlib import Path
 
-from ilsupport.grading import roster as rosters
-from ilsupport.grading.grade import Settings
+from coursework import roster as rosters
+from coursework.grade import Settings
 
 CANVAS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
 STYLE = """

@@ -5,6 +5,7 @@ folder and two small memory disks, leave a process behind, use more than its mem
 """
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import site
@@ -83,9 +84,11 @@ def wrap(command: Sequence[str | Path], *, slot: int, readable: Sequence[Path] =
 
 
 def _python() -> list[Path]:
-    """What Python needs to read: its installation, the environment, our package; not the folder that the package lies in."""
+    """What Python needs to read: its installation, the environment, the two packages; not the folder they lie in."""
+    package = importlib.util.find_spec("ilsupport")  # found, not imported: it takes a second
     wanted = [Path(sys.prefix), Path(sys.base_prefix), Path(os.path.realpath(sys.executable)).parent.parent,
-              *map(Path, site.getsitepackages()), Path(__file__).resolve().parent.parent]
+              *map(Path, site.getsitepackages()), Path(__file__).resolve().parent,
+              *map(Path, package.submodule_search_locations if package else [])]
     kept: list[Path] = []
     for path in wanted:
         if path.exists() and not any(path.is_relative_to(other) for other in [Path("/usr"), *kept]):

@@ -1,10 +1,11 @@
 """Writes the pages of the book as .ipynb for Colab, which opens no MyST; `python tasks.py notebooks` runs it.
 
-    colab.py                  write them into _build/notebooks
-    colab.py --publish        ... and commit them to the branch `colab`, which holds nothing else
-    colab.py --push REMOTE    ... and push that branch
+    python -m scripts.colab                  write them into _build/notebooks
+    python -m scripts.colab --publish        ... and commit them to the branch `colab`, which holds nothing else
+    python -m scripts.colab --push REMOTE    ... and push that branch
 
-Each notebook begins with a cell that installs the package. What Colab does not render (directives, roles, labels) is put
+Each notebook begins with a cell that installs the package and, where the page reads committed results, fetches
+them. What Colab does not render (directives, roles, labels) is put
 into plain Markdown. Of an assignment it is what the student gets, with the public checks as cells: Otter runs on Colab
 neither the checks in a notebook's metadata nor its export.
 """
@@ -21,12 +22,13 @@ from pathlib import Path
 import jupytext
 import yaml
 
-from ilsupport.grading import source as homework
+from coursework import source as homework
 from tasks import BUILD, ROOT, address, say, stop
 
 PAGES = ROOT / "notebooks"
 TARGET = BUILD / "notebooks"
 BRANCH = "colab"  # notebooks/_ext/colab_button.py points the buttons there
+DATA = "_data"  # committed results, beside the pages
 EXTRAS = {"10-locomotion": "pages,mujoco"}  # what to install of the package; for every other page `pages`
 README = "The pages of the book for Colab, made by `python tasks.py notebooks --publish`. To change them, change the pages.\n"
 
@@ -112,7 +114,7 @@ def plain(text: str, page: str, where: dict, entries: dict) -> str:
             title = f"{kind.removeprefix('prf:').capitalize()}{f' ({title})' if title else ''}."
         elif kind not in ADMONITIONS:
             raise ValueError(f"{page}: Colab shows no directive {{{kind}}}, expected one of {', '.join(ADMONITIONS)}, a prf:, "
-                             "an exercise or a solution. Teach colab.py what to make of it.")
+                             "an exercise or a solution. Teach scripts/colab.py what to make of it.")
         # A formula of several lines would take the quotation marks for its own.
         body = EQUATION.sub(lambda m: " ".join(m[0].splitlines()), body.strip())
         return "\n".join(f"> {line}".rstrip() for line in [f"**{title or kind.capitalize()}**", "", *body.splitlines()])
@@ -141,9 +143,15 @@ def plain(text: str, page: str, where: dict, entries: dict) -> str:
 # --- notebooks ---
 
 
-def install_cell(page: str) -> dict:
-    """What Colab lacks; it keeps its own torch, as the package asks for no version of it."""
-    return code(f'%pip install --quiet "ilsupport[{EXTRAS.get(page, "pages")}] @ git+{address()}"')
+def install_cell(page: str, cells: list[dict]) -> dict:
+    """What Colab lacks; it keeps its own torch, as the package asks for no version of it.
+
+    The committed results that some pages read lie beside the pages, not in the package: they come from a clone.
+    """
+    install = f'%pip install --quiet "ilsupport[{EXTRAS.get(page, "pages")}] @ git+{address()}"'
+    reads = any(cell["cell_type"] == "code" and DATA in cell["source"] for cell in cells)
+    fetch = f"\n!test -d {DATA} || (git clone --quiet --depth 1 {address()} book && cp -r book/notebooks/{DATA} .)"
+    return code(install + (fetch if reads else ""))
 
 
 def code(text: str, tags: list[str] = ()) -> dict:
@@ -163,7 +171,8 @@ def page_cells(path: Path) -> list[dict]:
 
 HAND_IN = """**On Colab.** This is a copy to work on; save it to your Drive first. The cell below an answer says whether it
 passes what can be seen of its checks. What you hand in is the notebook that your course gave you: copy your answers into it."""
-CHECK = '''from ilsupport.grading.checks import expect, number, numbers, run_this, same, wrong
+MODULE = "%%writefile checks.py\n" + (ROOT / "coursework" / "checks.py").read_text(encoding="utf-8").rstrip()
+CHECK = '''from checks import expect, number, numbers, run_this, same, wrong
 
 def check(test, *answers):
     """Say what a check has to say; a wrong answer does not stop the notebook."""
@@ -187,7 +196,7 @@ def homework_cells(assignment: homework.Source, solved: bool = False) -> list[di
         elif cell.role == "check":
             test, answers = re.match(r"def (\w+)\((.*?)\)", cell.text).groups()
             cells.append(code(f"{cell.text}\n\ncheck({', '.join(filter(None, [test, answers]))})"))
-    return [cells[0], markdown(HAND_IN), code(CHECK), *cells[1:]]
+    return [cells[0], markdown(HAND_IN), code(MODULE), code(CHECK), *cells[1:]]
 
 
 def notebooks(solved: bool = False) -> dict[str, dict]:
@@ -202,7 +211,7 @@ def notebooks(solved: bool = False) -> dict[str, dict]:
             if cell["cell_type"] == "markdown":
                 cell["source"] = plain(cell["source"], page, where, entries)
         cells = [cell for cell in cells if cell["source"]]  # of the end of a solution nothing is left
-        made[page] = homework.notebook([install_cell(page), *cells])
+        made[page] = homework.notebook([install_cell(page, cells), *cells])
     return made
 
 

@@ -18,8 +18,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ilsupport.grading import intake, sandbox
-from ilsupport.grading.source import notebook
+from coursework import intake, sandbox
+from coursework.source import notebook
 
 HERE = Path(__file__).parent
 MOST_RESULTS = 8 * 2**20

@@ -4,7 +4,7 @@
     OUT/hw1/hw1-solutions.ipynb        for instructors
     OUT/hw1/hw1-autograder.zip         for `otter run` and `otter grade`
     OUT/hw1/hw1-gradescope.zip         the same, with the requirements that Gradescope installs
-    OUT/hw1/bundle.json, gradebook.db  what `python -m ilsupport.grading` reads
+    OUT/hw1/bundle.json, gradebook.db  what `python -m coursework` reads
     OUT/nbgrader/                      nbgrader's course folder: source, release (the same student notebook), gradebook
 
 The solutions are graded by `otter run` for real: `otter assign` says that tests passed when grading crashed. Only then is
@@ -22,8 +22,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from ilsupport.grading import source as sources
-from ilsupport.grading.source import Source
+from coursework import source as sources
+from coursework.source import Source
 
 YOURS = "# What stands below this line stays when `make homework` runs again.\n"
 CONFIGURATION = '''\

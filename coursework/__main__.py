@@ -1,4 +1,4 @@
-"""python -m ilsupport.grading hw1 SUBMISSIONS --out RESULTS: grades a folder of submissions by Otter and nbgrader.
+"""python -m coursework hw1 SUBMISSIONS --out RESULTS: grades a folder of submissions by Otter and nbgrader.
 
 Each entry of the folder is one student: NAME.ipynb, NAME.zip (what the notebook's last cell makes), a folder NAME, or a
 file as Canvas names it. RESULTS gets grades.csv, feedback/NAME.html, canvas.csv and gradescope.csv. Killed half way, the
@@ -19,9 +19,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ilsupport.grading import grade, intake, report, roster, sandbox
+from coursework import grade, intake, report, roster, sandbox
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m ilsupport.grading", description=__doc__.split("\n\n")[1],
+    parser = argparse.ArgumentParser(prog="python -m coursework", description=__doc__.split("\n\n")[1],
                                      epilog="\n".join(__doc__.splitlines()[:1]))
     parser.add_argument("homework", help="hw1, or the folder that `make homework` built for it")
     parser.add_argument("folder", type=Path, help="the submissions")
