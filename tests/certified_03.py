@@ -16,7 +16,6 @@ from torch import Tensor
 from ilsupport import bounds, tabular
 from ilsupport.tabular import MDP
 
-
 # -- page 3: mixture and drift
 
 

@@ -2,7 +2,18 @@
 import pytest
 import torch
 
-from ilsupport import Categorical, Estimate, Gaussian, Tightrope, error_rate, fit, generator, rollout, spawn, tightrope_expert
+from ilsupport import (
+    Categorical,
+    Estimate,
+    Gaussian,
+    Tightrope,
+    error_rate,
+    fit,
+    generator,
+    rollout,
+    spawn,
+    tightrope_expert,
+)
 
 
 def demonstrations(n=20, seed=0, dtype=torch.float32, device="cpu"):

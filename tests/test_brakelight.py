@@ -2,8 +2,19 @@
 import pytest
 import torch
 
-from ilsupport import (BrakeLight, Categorical, Gaussian, View, Window, brakelight_expert, evaluate, fit, generator,
-                       rollout, spawn)
+from ilsupport import (
+    BrakeLight,
+    Categorical,
+    Gaussian,
+    View,
+    Window,
+    brakelight_expert,
+    evaluate,
+    fit,
+    generator,
+    rollout,
+    spawn,
+)
 
 scene = lambda obs: obs[..., :2]  # noqa: E731
 

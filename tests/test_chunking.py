@@ -5,8 +5,24 @@ import gymnasium
 import pytest
 import torch
 
-from ilsupport import (Categorical, Chunked, Diffusion, Discretised, Flow, Gaussian, Latent, Mixture, Trajectories, View,
-                       chunks, evaluate, fit, generator, rollout, spawn)
+from ilsupport import (
+    Categorical,
+    Chunked,
+    Diffusion,
+    Discretised,
+    Flow,
+    Gaussian,
+    Latent,
+    Mixture,
+    Trajectories,
+    View,
+    chunks,
+    evaluate,
+    fit,
+    generator,
+    rollout,
+    spawn,
+)
 
 
 class Clock:

@@ -5,7 +5,18 @@ import pytest
 import torch
 
 from ilsupport import (
-    Categorical, Tightrope, dagger, evaluate, exponential, first_round_only, fit, generator, linear, mixture, rollout, spawn,
+    Categorical,
+    Tightrope,
+    dagger,
+    evaluate,
+    exponential,
+    first_round_only,
+    fit,
+    generator,
+    linear,
+    mixture,
+    rollout,
+    spawn,
     tightrope_expert,
 )
 

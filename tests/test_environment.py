@@ -14,7 +14,6 @@ from packaging.version import Version
 import tasks
 
 
-
 def read(name: str) -> str:
     return (tasks.ROOT / name).read_text(encoding="utf-8")
 

@@ -3,8 +3,20 @@ import numpy as np
 import pytest
 import torch
 
-from ilsupport import (Categorical, Gymnasium, Tightrope, cartpole_expert, dagger, evaluate, fit, from_sb3,
-                       generator, pendulum_expert, rollout, tightrope_expert)
+from ilsupport import (
+    Categorical,
+    Gymnasium,
+    Tightrope,
+    cartpole_expert,
+    dagger,
+    evaluate,
+    fit,
+    from_sb3,
+    generator,
+    pendulum_expert,
+    rollout,
+    tightrope_expert,
+)
 
 
 def test_cartpole_is_balanced_for_all_500_steps(device, dtype):

@@ -6,7 +6,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ilsupport import Driving, Gaussian, Reach, Tightrope, dart, demonstrate, driving_expert, fit, generator, rollout, spawn
+from ilsupport import (
+    Driving,
+    Gaussian,
+    Reach,
+    Tightrope,
+    dart,
+    demonstrate,
+    driving_expert,
+    fit,
+    generator,
+    rollout,
+    spawn,
+)
 from ilsupport.noise import error_covariance
 
 quick = partial(fit, steps=20)

@@ -5,7 +5,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ilsupport import (
-    Categorical, Estimate, Gymnasium, Tightrope, Trajectories, bounds, evaluate, generator, pendulum_expert, rollout, spawn,
+    Categorical,
+    Estimate,
+    Gymnasium,
+    Tightrope,
+    Trajectories,
+    bounds,
+    evaluate,
+    generator,
+    pendulum_expert,
+    rollout,
+    spawn,
     tightrope_expert,
 )
 from ilsupport.envs.tightrope import CLIMB

@@ -12,8 +12,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from ilsupport import (Gymnasium, Tightrope, Trajectories, from_minari, generator, pendulum_expert, rollout,
-                       storage, tightrope_expert, to_minari)
+from ilsupport import (
+    Gymnasium,
+    Tightrope,
+    Trajectories,
+    from_minari,
+    generator,
+    pendulum_expert,
+    rollout,
+    storage,
+    tightrope_expert,
+    to_minari,
+)
 
 Odd = SimpleNamespace(observation_space=Box(-9, 9, (2,)), action_space=Discrete(3))
 same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -179,7 +179,7 @@ def tampered(released: dict) -> dict:
     cells = [cell for cell in released["cells"] if "grader.check" not in "".join(cell["source"])]
     marks = {"grade_id": "q1-check-1", "grade": True, "points": 48, "locked": False, "solution": False, "schema_version": 3}
     mine = {"cell_type": "code", "source": "pass", "metadata": {"nbgrader": marks}, "outputs": [], "execution_count": None, "id": "mine"}
-    tests = {name: "OK_FORMAT = False" for name in released["metadata"]["otter"]["tests"]}
+    tests = dict.fromkeys(released["metadata"]["otter"]["tests"], "OK_FORMAT = False")
     return released | {"cells": [*cells, mine], "metadata": {"kernelspec": {"name": "bash"}, "otter": {"tests": tests}}}
 
 
