@@ -1,4 +1,6 @@
 """Other people's environments behind our interface: what ends, when, seen how, paid once."""
+from types import SimpleNamespace
+
 import gymnasium
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ilsupport import Gymnasium, cartpole_expert, evaluate, generator, rollout
 
@@ -297,13 +300,255 @@ class Odd(gymnasium.Env):
 
 
 @pytest.mark.parametrize("spaces, message", [
-    ({"observation_space": gymnasium.spaces.Dict(a=Discrete(2))}, "observation space.*FlattenObservation"),
-    ({"observation_space": gymnasium.spaces.Tuple([Discrete(2)])}, "observation space.*Tuple"),
-    ({"action_space": gymnasium.spaces.MultiDiscrete([2, 2])}, "action space.*expected Box or Discrete"),
+    ({"observation_space": gymnasium.spaces.Dict(a=Discrete(2))}, r"observation space.*Gymnasium\(..., flatten=True\)"),
+    ({"observation_space": gymnasium.spaces.Tuple([Discrete(2)])}, "observation space.*Tuple.*flatten=True"),
+    ({"observation_space": gymnasium.spaces.Text(5)}, "observation space.*ObservationWrapper"),
+    ({"action_space": gymnasium.spaces.Dict(a=Discrete(2))}, "action space.*Dict.*ActionWrapper.*TransformAction"),
 ])
-def test_other_spaces_are_refused(spaces, message):
+def test_other_spaces_are_refused_with_what_helps(spaces, message):
     with pytest.raises(TypeError, match=message):
         Gymnasium(Odd, horizon=5, **spaces)
+
+
+class Echo(gymnasium.Env):
+    """Shows and pays what was played; it ends when the sum of all that reaches `end`."""
+
+    def __init__(self, action_space, end=1e9):
+        self.action_space, self.end, shape = action_space, end, action_space.shape
+        self.observation_space = action_space if isinstance(action_space, Discrete) else Box(-99, 99, shape, np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.total = 0
+        first = self.action_space.start if isinstance(self.action_space, Discrete) else 0
+        return np.zeros_like(self.observation_space.sample()) + first, {}
+
+    def step(self, action):
+        assert action in self.action_space, action
+        self.total += np.sum(action)
+        return np.asarray(action, self.observation_space.dtype), float(np.sum(action)), bool(self.total >= self.end), False, {}
+
+
+VECTORS = [lambda make: make, lambda make: SyncVectorEnv([make] * 3)]  # copies of our own, and gymnasium's
+
+
+@pytest.mark.parametrize("around", VECTORS)
+def test_whole_numbers_count_from_zero_whatever_the_space_starts_with(around):
+    env = Gymnasium(around(lambda: Echo(Discrete(3, start=-1))), horizon=4)
+    assert env.action_space == env.observation_space == Discrete(3)
+    assert env.reset(3, generator(0)).tolist() == [0, 0, 0]
+    obs, reward, *_ = env.step(torch.tensor([0, 1, 2]))
+    assert obs.tolist() == [0, 1, 2] and reward.tolist() == [-1, 0, 1]
+    with pytest.raises(ValueError, match="outside the action space"):
+        rollout(env, lambda obs: obs - 1, 3, generator=generator(0))
+    one_hot = Gymnasium(around(lambda: Echo(Discrete(3, start=-1))), horizon=4, flatten=True)
+    assert one_hot.reset(3, generator(0)).tolist() == [[1, 0, 0]] * 3
+
+
+@pytest.mark.parametrize("around", VECTORS)
+@pytest.mark.parametrize("space, played, paid", [
+    (gymnasium.spaces.MultiDiscrete([3, 4]), [[0, 0], [2, 3], [1, 2]], [0, 5, 3]),
+    (gymnasium.spaces.MultiDiscrete([3, 4], start=[-1, 5]), [[0, 0], [2, 3], [1, 2]], [4, 9, 7]),
+    (gymnasium.spaces.MultiBinary(2), [[0, 0], [1, 1], [0, 1]], [0, 2, 1]),
+    (Box(-2, 2, (2,), np.int32), [[0, 0], [2, -2], [1, 2]], [0, 0, 3]),
+])
+def test_rows_of_whole_numbers(around, space, played, paid):
+    env, actions = Gymnasium(around(lambda: Echo(space)), horizon=3), torch.tensor(played)
+    data = rollout(env, lambda obs: actions, 3, generator=generator(0))
+    assert data.rewards[:, 0].tolist() == paid and torch.equal(data.actions[:, 0], actions)
+    assert data.actions.dtype == torch.int64
+    for wrong in (actions.double(), actions[:, 0], actions[:2]):
+        env.reset(3, generator(0))
+        with pytest.raises(ValueError, match=r"expected whole numbers \(3, 2\), one action a copy"):
+            env.step(wrong)
+    with pytest.raises(ValueError, match="outside the action space"):
+        rollout(env, lambda obs: actions + 9, 3, generator=generator(0))
+
+
+class Parts(gymnasium.Env):
+    """Observations in parts, as goal environments have them."""
+
+    observation_space = gymnasium.spaces.Dict(goal=Box(0, 9, (2,)), place=gymnasium.spaces.Tuple([Discrete(3), Box(0, 9, ())]))
+    action_space = gymnasium.spaces.Dict(gas=Box(0, 1, (1,)), wheel=Box(-1, 1, (2,)))
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.t = 0
+        return self._look(), {}
+
+    def step(self, action):
+        self.t += 1
+        return self._look(), float(action["gas"][0] + action["wheel"].sum()), self.t == 2, False, {}
+
+    def _look(self):
+        return {"goal": np.float32([1, 2]), "place": (1, np.float32(self.t))}
+
+
+def flat_actions():
+    """What the error message about such actions tells one to write."""
+    env = Parts()
+    return gymnasium.wrappers.TransformAction(env, lambda a: gymnasium.spaces.unflatten(env.action_space, a),
+                                              gymnasium.spaces.flatten_space(env.action_space))
+
+
+@pytest.mark.parametrize("around", [*VECTORS, lambda make: SyncVectorEnv([make] * 3, autoreset_mode=AutoresetMode.DISABLED)])
+def test_observations_in_parts_become_vectors_on_request(around):
+    env = Gymnasium(around(flat_actions), horizon=6, flatten=True)
+    data = rollout(env, lambda obs: torch.tensor([[0.5, 0.25, 0.125]]).expand(len(obs), 3), 3, generator=generator(0))
+    assert data.observations.tolist() == [[[1, 2, 0, 1, 0, 0], [1, 2, 0, 1, 0, 1]]] * 3
+    assert data.final_observations.tolist() == [[1, 2, 0, 1, 0, 2]] * 3
+    assert data.rewards.tolist() == [[0.875] * 2] * 3
+
+
+def test_vectors_of_parts_that_restart_within_a_step_are_refused():
+    with pytest.raises(ValueError, match="flatten=True.*SAME_STEP.*NEXT_STEP"):
+        Gymnasium(SyncVectorEnv([flat_actions], autoreset_mode=AutoresetMode.SAME_STEP), horizon=6, flatten=True)
+
+
+class Reused(VectorEnv):
+    """Writes every step into the same arrays, and the actions that it was given too."""
+
+    metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}
+    single_observation_space, single_action_space, num_envs = Box(-9, 9, (1,), np.float64), Box(-9, 9, (1,), np.float32), 2
+
+    def reset(self, *, seed=None, options=None):
+        self.arrays = np.zeros((2, 1)), np.zeros(2), np.zeros(2, bool), np.zeros(2, bool)
+        return self.arrays[0], {}
+
+    def step(self, actions):
+        actions[:] = -7
+        self.arrays[0][:] += 1
+        self.arrays[1][:] += 1
+        return *self.arrays, {}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_comes_out_is_our_own_whatever_the_environment_does_to_its_arrays(dtype):
+    env, played = Gymnasium(Reused(), horizon=4, dtype=dtype), torch.ones(2, 1, dtype=torch.float32)
+    seen = [(env.reset(2, generator(0)),), *(env.step(played) for _ in range(3))]
+    assert [float(step[0][0]) for step in seen] == [0, 1, 2, 3]
+    assert [float(step[1][0]) for step in seen[1:]] == [1, 2, 3] and (played == 1).all()
+    seen[-1][0].zero_(), seen[-1][1].zero_(), seen[-1][2].fill_(True)
+    obs, reward, terminated, _ = env.step(played)
+    assert obs.tolist() == [[4], [4]] and reward.tolist() == [4, 4] and not terminated.any()
+    assert evaluate(env, lambda obs: torch.zeros(2, 1), 2, generator=generator(0)).mean == 1 + 2 + 3 + 4
+
+
+class Quest(Count):
+    """Succeeds if it is still going in step 3; says so at every step, or at the end only."""
+
+    def __init__(self, length, always):
+        super().__init__(length)
+        self.always = always
+
+    def step(self, action):
+        obs, reward, over, truncated, _ = super().step(action)
+        success = self.t >= 3 and self.episode == 0
+        return obs, reward, over, truncated, {"is_success": success} if over or self.always else {}
+
+
+@pytest.mark.parametrize("always", [True, False])
+@pytest.mark.parametrize("mode", [None, *MODES])
+def test_success_is_what_the_last_step_of_each_episode_said(mode, always):
+    lengths = [2, 3, 5, 1]
+    if mode is None:  # copies of our own: the adapter makes one to look at and one to begin with, then four
+        made = iter([1, 1, *lengths])
+        env = Gymnasium(lambda: Quest(next(made), always), horizon=7)
+    else:
+        env = Gymnasium(SyncVectorEnv([lambda k=k: Quest(k, always) for k in lengths], autoreset_mode=mode), horizon=7)
+    assert env.success is None
+    env.reset(4, generator(0))
+    assert env.success is None, "nothing said yet"
+    for _ in range(7):
+        env.step(torch.zeros(4, dtype=torch.long))
+    assert env.success.tolist() == [False, True, True, False] and env.success.dtype == torch.bool
+    env.reset(4, generator(0))
+    assert env.success is None, "the last episodes are forgotten"
+
+
+def test_success_is_none_where_the_environment_does_not_say():
+    env = Gymnasium("CartPole-v1", horizon=3)
+    rollout(env, push_right, 2, generator=generator(0))
+    assert env.success is None
+
+
+ROPE = "ilsupport/Tightrope-v0"
+
+
+@pytest.mark.parametrize("make", [
+    lambda **on: Gymnasium(ROPE, **on), lambda **on: Gymnasium(gymnasium.spec(ROPE), **on),
+    lambda **on: Gymnasium(ROPE, vectorization_mode="sync", **on),
+    lambda **on: Gymnasium(lambda: gymnasium.make(ROPE, **on)),
+    lambda **on: Gymnasium(gymnasium.make_vec(ROPE, num_envs=2, **on))])
+def test_the_worlds_of_the_book_by_id_have_a_time_limit_and_another_moves_it(make):
+    assert make().horizon == 100
+    for horizon in (30, 150):
+        env = make(horizon=horizon)
+        data = rollout(env, lambda obs: torch.zeros(len(obs), dtype=torch.long), 2, generator=generator(0))
+        assert env.horizon == horizon and data.lengths().tolist() == [horizon] * 2
+
+
+def test_a_fork_by_id_pays_at_the_end_of_its_own_horizon():
+    data = rollout(Gymnasium("ilsupport/Fork-v0", horizon=5), lambda obs: 0 * obs[:, :2] - 1, 2, generator=generator(0))
+    assert data.rewards.tolist() == [[0, 0, 0, 0, -1]] * 2
+
+
+def test_a_moved_adapter_has_environments_of_its_own():
+    env = Gymnasium("CartPole-v1", horizon=9)
+    first = env.reset(2, generator(0))
+    wide = env.to(dtype=torch.float64)
+    with pytest.raises(RuntimeError, match="reset"):
+        wide.step(torch.zeros(2, dtype=torch.long))
+    assert wide.reset(2, generator(1)).dtype == torch.float64
+    wide.step(torch.zeros(2, dtype=torch.long))
+    went_on = env.step(torch.zeros(2, dtype=torch.long))[0][:, 0]
+    torch.testing.assert_close(went_on, first[:, 0] + 0.02 * first[:, 1], atol=1e-6, rtol=0)
+
+
+class Transfers(TorchDispatchMode):
+    """Counts what goes from one device to another."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        if str(function).startswith(("aten._to_copy", "aten.copy_")) and isinstance(out, torch.Tensor):
+            source = args[1] if str(function).startswith("aten.copy_") else args[0]
+            self.count += source.device != out.device
+        return out
+
+
+@pytest.mark.parametrize("name", ["CartPole-v1", "Pendulum-v1", "FrozenLake-v1"])
+def test_a_step_is_one_transfer_up(name):
+    """`meta` stands for a device; actions come from the host here, so none goes down."""
+    env = Gymnasium(name, device="meta")
+    env.reset(3, generator(0))
+    action = torch.zeros(3, *env.action_space.shape, dtype=torch.int64 if name != "Pendulum-v1" else torch.float32)
+    with Transfers() as transfers:
+        obs, reward, terminated, truncated = env.step(action)
+    assert transfers.count == 1
+    same = Gymnasium(name)
+    same.reset(3, generator(0))
+    for there, here in zip((obs, reward, terminated, truncated), same.step(action)):
+        assert (there.shape, there.dtype, there.device.type) == (here.shape, here.dtype, "meta")
+
+
+@pytest.mark.parametrize("name", ["CartPole-v1", "FrozenLake-v1"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_was_packed_for_a_transfer_comes_out_whole(name, dtype, monkeypatch):
+    elsewhere = SimpleNamespace(type="elsewhere")  # a device whose memory is the host's
+    move = torch.Tensor.to
+    monkeypatch.setattr(torch.Tensor, "to", lambda x, *to, **as_: x if elsewhere in to else move(x, *to, **as_))
+    steps = []
+    for device in (torch.device("cpu"), elsewhere):
+        env = Gymnasium(name, dtype=dtype)
+        first = env.reset(3, generator(0))
+        env.device = device
+        steps.append([first] + [x for _ in range(9) for x in env.step(torch.ones(3, dtype=torch.long))])
+    for a, b in zip(*steps):
+        assert a.dtype == b.dtype and torch.equal(a, b)
 
 
 @pytest.mark.parametrize("source", [Count(3), 7, lambda: 7])

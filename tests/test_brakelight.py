@@ -72,7 +72,7 @@ def test_bad_input():
     env = BrakeLight()
     env.reset(3, generator(0))
     for action in (torch.zeros(2, dtype=torch.int64), torch.zeros(3)):
-        with pytest.raises(ValueError, match="one a car"):
+        with pytest.raises(ValueError, match="one action a copy"):
             env.step(action)
 
 

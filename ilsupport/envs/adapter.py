@@ -12,73 +12,95 @@ import gymnasium
 import numpy as np
 import torch
 from gymnasium.envs.registration import EnvSpec
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from gymnasium.vector import AutoresetMode, VectorEnv
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Shaped
 from torch import Tensor
 
 from ilsupport._checks import check_horizon
-from ilsupport.envs.base import check_actions, check_reset
+from ilsupport.envs.base import Env, Step, check_actions
+from ilsupport.envs.registration import ENTRY_POINT, Batch, Single
 
 Source = str | EnvSpec | VectorEnv | Callable[..., gymnasium.Env]
 BATCHED = {"vectorization_mode", "vector_kwargs", "wrappers"}  # options that only `make_vec` knows
 
 
-class Gymnasium:
+class Gymnasium(Env):
     """`n` copies of a gymnasium environment as tensors: `Gymnasium("CartPole-v1")`.
 
     source   an id (`gymnasium.make_vec` picks the environment's own vector version where it has one, else
-             steps the copies in turn), a function that makes one environment, or a ready vector environment
-             (then `n` is its `num_envs`)
+    steps the
+             copies in turn), a function that makes one environment, or a ready vector environment (then `n`
+             is its `num_envs`)
     horizon  default `T`; None takes the time limit of the environment. With an id, another horizon moves that
-             limit
-    options  go to `gymnasium.make` or `make_vec` (`vectorization_mode="async"` and its like), or to your function
+    limit
+    flatten  whether observations of any space become vectors, by `gymnasium.spaces.flatten`
+    options  go to `gymnasium.make` or `make_vec` (`vectorization_mode="async"` and its like), or to your
+    function
 
-    Observations of a Box space arrive as `dtype`, those of a Discrete space as int64. Episodes are drawn from
-    the generator given to `reset`, by the seed it makes for the vector environment.
+    Observations of a Box space arrive as `dtype`, those of a Discrete space as int64. Whole numbers, seen or
+    played, count from 0, whatever the environment's spaces start with. `success` holds what
+    `info["is_success"]` said at the last step of each episode.
 
-    Raises TypeError for other spaces than Box and Discrete, ValueError without any time limit or with a
-    vector environment that does not say how it restarts.
+    Episodes are drawn from the generator given to `reset`, by the seed it makes for the vector environment.
+    What gymnasium makes of that seed depends on how the copies are made: copy i of single environments gets
+    seed + i, an environment's own vector version draws all copies from one seed. So
+    `Gymnasium("CartPole-v1")` and `Gymnasium(lambda: gymnasium.make("CartPole-v1"))` play other episodes from
+    the same generator; compare policies on environments that were made in one way.
+
+    Raises TypeError for spaces that are no tensors, ValueError without any time limit or with a vector
+    environment that does not say how it restarts.
     """
 
-    def __init__(self, source: Source, *, horizon: int | None = None, device: torch.device | str = "cpu",
-                 dtype: torch.dtype = torch.float32, **options) -> None:
-        self.device, self.dtype = torch.device(device), dtype
-        self._numpy_dtype = torch.empty(0, dtype=dtype).numpy().dtype
-        self._make, self.spec, limit = _maker(source, horizon, options)
-        self._vector = self._make(1) if not isinstance(source, VectorEnv) else source
-        self.observation_space = _supported("observation", self._vector.single_observation_space)
-        self.action_space = _supported("action", self._vector.single_action_space)
+    def __init__(self, source: Source, *, horizon: int | None = None, flatten: bool = False,
+                 device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, **options) -> None:
+        self.source, self.flatten, self.options = source, flatten, options
+        self._make, limit = _maker(source, horizon, options, flatten)
+        self._vector = _flattened(source, flatten) if isinstance(source, VectorEnv) else self._make(1)
+        self.spec = self._vector.spec
         if horizon is None and limit is None:
             raise ValueError(f"{source!r} has no time limit, expected one; write Gymnasium(..., "
                              "horizon=200).")
-        self.horizon = check_horizon(limit if horizon is None else horizon)
-        self._over: np.ndarray | None = None
+        super().__init__(limit if horizon is None else horizon, device, dtype)
+        self.observation_space, self._first_seen = _observations(self._vector.single_observation_space)
+        self.action_space, self._first_played = _actions(self._vector.single_action_space)
 
-    def reset(self, n: int, generator: torch.Generator) -> Shaped[Tensor, "n *obs"]:
-        """Start `n` episodes; the same state of the generator gives the same episodes. Advances it."""
-        check_reset(n, generator, self.device)
+    @property
+    def success(self) -> Bool[Tensor, "n"] | None:
+        """Which episodes ended in success; None where the environment has not said."""
+        if self._n is None or self._success is None:
+            return None
+        return torch.tensor(self._success, device=self.device)
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Gymnasium:
+        """A copy whose tensors live elsewhere, with environments of its own unless a ready one was given."""
+        moved = super().to(device, dtype)
+        moved._vector = self._vector if isinstance(self.source, VectorEnv) else self._make(1)
+        return moved
+
+    def _start(self, n: int) -> Tensor:
         if n != self._vector.num_envs:
             vector = self._make(n)
             self._vector.close()
             self._vector = vector
         self._mode = _autoreset_mode(self._vector)
-        # Some simulators take 31-bit seeds only, and copy i of a SyncVectorEnv gets seed + i.
-        seed = int(torch.randint(2**31 - n, (), generator=generator, device=self.device))
-        obs, _ = self._vector.reset(seed=seed)
-        self._over, self._ended = np.zeros(n, bool), np.zeros(n, bool)
-        return self._tensor(obs)
+        # Some simulators take 31-bit seeds only, and copy i of single environments gets seed + i.
+        seed = torch.randint(2**31 - n, (), generator=self._generator, device=self._generator.device)
+        obs, _ = self._vector.reset(seed=int(seed))
+        self._going, self._ended, self._some_over = np.ones(n, bool), np.zeros(n, bool), False
+        self._success: np.ndarray | None = None
+        return self._up((obs, self._seen()))[0]
 
-    def step(self, action: Shaped[Tensor, "n *act"]) -> tuple[
-            Shaped[Tensor, "n *obs"], Float[Tensor, "n"], Bool[Tensor, "n"], Bool[Tensor, "n"]]:
+    def step(self, action: Shaped[Tensor, "n *act"]) -> Step:
         """One step of every copy; after the end of its episode a copy pays 0 and does not end again.
 
         The observation that comes with the end is the last one of the episode, never the first of the next.
-        Raises ValueError for actions of the wrong shape or kind.
+        Raises RuntimeError before the first reset, ValueError for actions of the wrong shape or kind.
         """
-        if self._over is None:
-            raise RuntimeError("step before reset; call env.reset(n, generator) first.")
-        played = self._played(action)
+        action = self._checked(action)
+        played = action.detach().cpu().numpy().astype(self._vector.single_action_space.dtype)
+        if self._first_played is not None:
+            played += self._first_played
         if self._mode is AutoresetMode.DISABLED and self._ended.any():
             self._vector.reset(options={"reset_mask": self._ended.copy()})
         try:
@@ -87,46 +109,60 @@ class Gymnasium:
             check_actions(action, self.action_space)  # a better message, if that is what went wrong
             raise
         self._ended = terminated | truncated
-        if self._mode is AutoresetMode.SAME_STEP and self._ended.any():
-            obs = _with_final(obs, info, self._ended)
-        going = ~self._over
-        self._over = self._over | self._ended
-        return (self._tensor(obs), self._send(np.where(going, reward, 0), self._numpy_dtype),
-                self._send(terminated & going, bool), self._send(truncated & going, bool))
+        if info:
+            self._note_success(info)
+        if self._some_over:
+            told = (reward, terminated, truncated)
+            reward, terminated, truncated = (np.where(self._going, x, 0) for x in told)
+        if self._ended.any():
+            self._going, self._some_over = self._going & ~self._ended, True
+            if self._mode is AutoresetMode.SAME_STEP:
+                obs = _with_final(obs, info, self._ended)
+        return tuple(self._up((obs, self._seen()), (reward, self.dtype), (terminated, torch.bool),
+                              (truncated, torch.bool)))
 
-    def _played(self, action: Tensor) -> np.ndarray:
-        discrete = isinstance(self.action_space, Discrete)
-        expected = (len(self._over), *self.action_space.shape)
-        if tuple(action.shape) != expected or action.is_floating_point() == discrete:
-            raise ValueError(f"actions have shape {tuple(action.shape)} and dtype {action.dtype}, expected "
-                             f"{'whole numbers' if discrete else 'floats'} {expected}, one action a copy.")
-        return action.detach().cpu().numpy().astype(self.action_space.dtype, copy=False)
+    def _seen(self) -> torch.dtype:
+        return self.dtype if isinstance(self.observation_space, Box) else torch.int64
 
-    def _tensor(self, obs: np.ndarray) -> Tensor:
-        return self._send(obs, self._numpy_dtype if isinstance(self.observation_space, Box) else np.int64)
+    def _up(self, *given: tuple[np.ndarray, torch.dtype]) -> list[Tensor]:
+        """Tensors of our own on the environment's device; the vector environment may reuse its arrays."""
+        parts = [torch.from_numpy(np.array(values, order="C")).to(dtype) for values, dtype in given]
+        if self._first_seen is not None:
+            parts[0] -= self._first_seen
+        if self.device.type == "cpu":
+            return parts
+        # All in one transfer.
+        packed = torch.cat([part.flatten().view(torch.uint8) for part in parts]).to(self.device)
+        pieces = packed.split([part.nbytes for part in parts])
+        return [piece.view(part.dtype).view(part.shape) for piece, part in zip(pieces, parts)]
 
-    def _send(self, values: np.ndarray, dtype: np.dtype) -> Tensor:
-        # Copied, because a vector environment may write its next step into the same memory.
-        copied = torch.from_numpy(np.array(values, dtype, order="C"))
-        return copied if self.device.type == "cpu" else copied.to(self.device)
+    def _note_success(self, info: dict) -> None:
+        for facts in (info, info.get("final_info", {})):
+            if "is_success" in facts:
+                told = self._going & facts.get("_is_success", True)
+                before = np.zeros_like(told) if self._success is None else self._success
+                self._success = np.where(told, facts["is_success"], before).astype(bool)
 
 
-def _maker(source: Source, horizon: int | None, options: dict) -> tuple[
-        Callable[[int], VectorEnv], EnvSpec | None, int | None]:
-    """How to make `n` copies, the spec if there is one, and the time limit that the environment brings."""
+def _maker(source: Source, horizon: int | None, options: dict, flatten: bool) -> tuple[
+        Callable[[int], VectorEnv], int | None]:
+    """How to make `n` copies, and the time limit that the environment brings."""
     if isinstance(source, VectorEnv):
         def ready(n: int) -> VectorEnv:
             raise ValueError(f"{n} episodes asked of a vector environment with {source.num_envs} copies; "
                              f"ask for {source.num_envs}, or pass the id or a function that makes one "
                              "environment.")
-        return ready, source.spec, getattr(source.spec, "max_episode_steps", None)
+        return ready, _time_limit(source)
     if isinstance(source, (str, EnvSpec)):
         spec = gymnasium.spec(source) if isinstance(source, str) else source
-        if horizon is not None and spec.max_episode_steps is not None:
-            options = {"max_episode_steps": check_horizon(horizon), **options}
-        if spec.vector_entry_point is None and not BATCHED & {*options, *spec.kwargs}:
-            return lambda n: _Copies(lambda: gymnasium.make(source, **options), n), spec, spec.max_episode_steps
-        return lambda n: gymnasium.make_vec(source, num_envs=n, **options), spec, spec.max_episode_steps
+        ours = spec.entry_point == ENTRY_POINT  # worlds of the book know their horizon themselves
+        if horizon is not None and (ours or spec.max_episode_steps is not None):
+            options = {"horizon" if ours else "max_episode_steps": check_horizon(horizon), **options}
+        single = {name: value for name, value in options.items() if name not in BATCHED}
+        limit = _time_limit(gymnasium.make(source, **single)) if ours else spec.max_episode_steps
+        if spec.vector_entry_point is not None or BATCHED & {*options, *spec.kwargs}:
+            return lambda n: _flattened(gymnasium.make_vec(source, num_envs=n, **options), flatten), limit
+        return lambda n: _Copies(lambda: gymnasium.make(source, **options), n, flatten), limit
     if isinstance(source, gymnasium.Env) or not callable(source):
         raise TypeError(f"source is {type(source).__name__}, expected an id, a vector environment or a "
                         "function that makes one environment: n episodes need n copies. Write "
@@ -134,52 +170,89 @@ def _maker(source: Source, horizon: int | None, options: dict) -> tuple[
     first = source(**options)
     if not isinstance(first, gymnasium.Env):
         raise TypeError(f"the function made {type(first).__name__}, expected a gymnasium.Env.")
-    spec = first.spec
     first.close()
-    limit = getattr(spec, "max_episode_steps", None)
-    return (lambda n: _Copies(lambda: source(**options), n)), spec, limit
+    return (lambda n: _Copies(lambda: source(**options), n, flatten)), _time_limit(first)
+
+
+def _time_limit(env: gymnasium.Env | VectorEnv) -> int | None:
+    ours = isinstance(env.unwrapped, (Single, Batch))
+    return env.unwrapped.tensor_env.horizon if ours else getattr(env.spec, "max_episode_steps", None)
+
+
+def _flattened(vector: VectorEnv, flatten: bool) -> VectorEnv:
+    if flatten and _autoreset_mode(vector) is AutoresetMode.SAME_STEP:
+        raise ValueError("flatten=True of a vector environment with autoreset mode SAME_STEP, which gymnasium cannot "
+                         "flatten; make it with AutoresetMode.NEXT_STEP.")
+    return gymnasium.wrappers.vector.FlattenObservation(vector) if flatten else vector
 
 
 class _Copies(VectorEnv):
-    """`n` environments stepped in turn, each until its episode ends; nothing restarts and nobody reads `info`.
+    """`n` environments stepped in turn, each until its episode ends; nothing restarts.
 
-    Up to the end of an episode it gives what gymnasium's SyncVectorEnv gives, without what that spends on the rest.
+    Up to the end of an episode it gives what gymnasium's SyncVectorEnv gives, without what that spends on the
+    rest.
     """
 
-    def __init__(self, make: Callable[[], gymnasium.Env], n: int) -> None:
+    def __init__(self, make: Callable[[], gymnasium.Env], n: int, flatten: bool) -> None:
         self.envs, self.num_envs = [make() for _ in range(n)], n
         if len({id(env) for env in self.envs}) < n:
-            raise ValueError("the function returned the same environment twice, expected a new one each time: n "
-                             "episodes need n copies. Write Gymnasium(lambda: YourEnv()).")
+            raise ValueError("the function returned the same environment twice, expected a new one each "
+                             "time: n episodes need n copies. Write Gymnasium(lambda: YourEnv()).")
+        if flatten:
+            self.envs = [gymnasium.wrappers.FlattenObservation(env) for env in self.envs]
         one = self.envs[0]
         self.single_observation_space, self.single_action_space = one.observation_space, one.action_space
-        self.metadata = {**one.metadata, "autoreset_mode": AutoresetMode.NEXT_STEP}  # of all modes, it asks nothing of us
+        self.spec = one.spec
+        # Of all modes, this one asks nothing of us.
+        self.metadata = {**one.metadata, "autoreset_mode": AutoresetMode.NEXT_STEP}
 
     def reset(self, *, seed: int, options: dict | None = None) -> tuple[np.ndarray, dict]:
         n, space = self.num_envs, self.single_observation_space
-        self._going = range(n)
-        self._last = np.zeros((n, *space.shape), space.dtype), np.zeros(n), np.zeros(n, bool), np.zeros(n, bool)
+        self._going, self._success = range(n), {}
+        seen = np.zeros((n, *space.shape), space.dtype)
+        self._last = seen, np.zeros(n), np.zeros(n, bool), np.zeros(n, bool)
         for i, env in enumerate(self.envs):
-            self._last[0][i], _ = env.reset(seed=seed + i, options=options)
-        return self._last[0], {}
+            seen[i], _ = env.reset(seed=seed + i, options=options)
+        return seen, {}
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict]:
         obs, reward, terminated, truncated = self._last
         for i in self._going:
-            obs[i], reward[i], terminated[i], truncated[i], _ = self.envs[i].step(actions[i])
+            obs[i], reward[i], terminated[i], truncated[i], info = self.envs[i].step(actions[i])
+            if "is_success" in info:
+                self._success.setdefault("is_success", np.zeros(self.num_envs, bool))[i] = info["is_success"]
         self._going = [i for i in self._going if not (terminated[i] or truncated[i])]
-        return obs, reward, terminated, truncated, {}
+        return obs, reward, terminated, truncated, self._success
 
     def close_extras(self, **_) -> None:
         for env in self.envs:
             env.close()
 
 
-def _supported(name: str, space: gymnasium.Space) -> gymnasium.Space:
+def _from_zero(space: gymnasium.Space) -> tuple[gymnasium.Space, np.ndarray | int | None]:
+    """A space of whole numbers counted from 0, and what the environment counts from if not from 0."""
+    if isinstance(space, (Discrete, MultiDiscrete)) and np.any(space.start):
+        return (Discrete(space.n), int(space.start)) if isinstance(space, Discrete) else (
+            MultiDiscrete(space.nvec), space.start)
+    return space, None
+
+
+def _observations(space: gymnasium.Space) -> tuple[gymnasium.Space, int | None]:
     if not isinstance(space, (Box, Discrete)):
-        raise TypeError(f"the {name} space is {space}, expected Box or Discrete; wrap the environment "
-                        "first, for example in gymnasium.wrappers.FlattenObservation.")
-    return space
+        raise TypeError(f"the observation space is {space}, expected Box or Discrete; write "
+                        "Gymnasium(..., flatten=True) for vectors, or wrap the environment in a "
+                        "gymnasium.ObservationWrapper that makes an array of it.")
+    return _from_zero(space)
+
+
+def _actions(space: gymnasium.Space) -> tuple[gymnasium.Space, np.ndarray | int | None]:
+    if not isinstance(space, (Box, Discrete, MultiDiscrete, MultiBinary)):
+        raise TypeError(f"the action space is {space}, expected Box, Discrete, MultiDiscrete or MultiBinary; "
+                        "wrap the environment in a gymnasium.ActionWrapper that takes one of them. If all "
+                        "its parts are Boxes: gymnasium.wrappers.TransformAction(env, lambda a: "
+                        "gymnasium.spaces.unflatten(env.action_space, a), "
+                        "gymnasium.spaces.flatten_space(env.action_space)).")
+    return _from_zero(space)
 
 
 def _autoreset_mode(vector: VectorEnv) -> AutoresetMode:

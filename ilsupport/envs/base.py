@@ -1,32 +1,85 @@
 """The one interface of every environment in the book: `n` copies advance together, as tensors."""
 from __future__ import annotations
 
-from typing import Protocol
+import copy
 
 import gymnasium
+import numpy as np
 import torch
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from jaxtyping import Bool, Float, Shaped
-from torch import Tensor
+from torch import Tensor, nn
+
+from ilsupport._checks import check_horizon
+
+Step = tuple[Shaped[Tensor, "n *obs"], Float[Tensor, "n"], Bool[Tensor, "n"], Bool[Tensor, "n"]]
+UNSTARTED = "step before reset; call env.reset(n, generator) first."
 
 
-class Env(Protocol):
+class Env:
     """A batch of copies of one environment. Spaces are those of a single copy, `horizon` is the default `T`.
 
-    Copies do not reset themselves: what a copy does after its episode ended is padding, which `rollout` masks out.
+    Copies do not reset themselves: what a copy does after its episode ended is padding, which `rollout` masks
+    out. `success` says which of the last episodes reached their goal, `(n,)`, where the environment tells,
+    else None.
+
+    A world of our own defines `_start(n)`, which gives the first observations, and `_move(action)`, which
+    gives the next ones and the rewards; nothing ends early in it. An environment need not be one of this
+    class: what has these attributes, `reset` and `step` is one. Public attributes are settings, state begins
+    with an underscore. Raises ValueError for a horizon below 1.
     """
 
     observation_space: gymnasium.Space
     action_space: gymnasium.Space
-    horizon: int
-    device: torch.device
-    dtype: torch.dtype
+    success: Bool[Tensor, "n"] | None = None
+
+    def __init__(self, horizon: int, device: torch.device | str, dtype: torch.dtype) -> None:
+        self.horizon, self.device, self.dtype = check_horizon(horizon), torch.device(device), dtype
+        self._n = self._generator = None
 
     def reset(self, n: int, generator: torch.Generator) -> Shaped[Tensor, "n *obs"]:
-        """Start `n` episodes. The generator, on the environment's device, drives them from here on."""
+        """Start `n` episodes. The generator, on the environment's device, drives them from here on.
 
-    def step(self, action: Shaped[Tensor, "n *act"]) -> tuple[
-            Shaped[Tensor, "n *obs"], Float[Tensor, "n"], Bool[Tensor, "n"], Bool[Tensor, "n"]]:
-        """Observation, reward, terminated, truncated."""
+        Raises ValueError for `n` below 1 and a generator on another device.
+        """
+        check_reset(n, generator, self.device)
+        self._n, self._generator = n, generator
+        return self._start(n)
+
+    def step(self, action: Shaped[Tensor, "n *act"]) -> Step:
+        """Observation, reward, terminated, truncated. Actions may be an array, and on any device.
+
+        Raises RuntimeError before the first reset, ValueError for actions of the wrong shape or kind.
+        """
+        action = self._checked(action)
+        kind = self.dtype if action.is_floating_point() else torch.int64
+        obs, reward = self._move(action.to(self.device, kind))
+        return obs, reward, *(torch.zeros(self._n, dtype=torch.bool, device=self.device) for _ in range(2))
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Env:
+        """A copy on another device or with another dtype; reset it first."""
+        moved = copy.copy(self)
+        for name, value in vars(self).items():
+            setattr(moved, name, _moved(value, torch.device(device or self.device), dtype or self.dtype))
+        moved._n = moved._generator = None
+        return moved
+
+    def _checked(self, action: Shaped[Tensor, "n *act"]) -> Shaped[Tensor, "n *act"]:
+        """The actions as a tensor, one a copy, of the kind that this environment takes."""
+        if self._n is None:
+            raise RuntimeError(UNSTARTED)
+        action, whole = torch.as_tensor(action), takes_whole_numbers(self.action_space)
+        expected = (self._n, *self.action_space.shape)
+        if action.shape != expected or action.is_floating_point() == whole:
+            raise ValueError(f"actions have shape {tuple(action.shape)} and dtype {action.dtype}, expected "
+                             f"{'whole numbers' if whole else 'floats'} {expected}, one action a copy.")
+        return action
+
+    def _start(self, n: int) -> Shaped[Tensor, "n *obs"]:
+        raise NotImplementedError
+
+    def _move(self, action: Shaped[Tensor, "n *act"]) -> tuple[Shaped[Tensor, "n *obs"], Float[Tensor, "n"]]:
+        raise NotImplementedError
 
 
 def check_reset(n: int, generator: torch.Generator, device: torch.device) -> None:
@@ -36,27 +89,51 @@ def check_reset(n: int, generator: torch.Generator, device: torch.device) -> Non
     if not isinstance(generator, torch.Generator):
         raise TypeError(f"generator is {type(generator).__name__}, expected a torch.Generator; "
                         "write ilsupport.generator(seed).")
-    if generator.device.type != device.type:
+    if device.type not in (generator.device.type, "meta"):  # meta tensors have no numbers to draw
         raise ValueError(f"the generator lives on {generator.device}, the environment on {device}; "
                          f"write ilsupport.generator(seed, '{device}').")
 
 
-def check_actions(actions: Tensor, space: gymnasium.Space) -> None:
-    """Raise ValueError unless every action `(N, *act)` lies in the action space of one copy."""
-    if isinstance(space, gymnasium.spaces.Discrete):
-        low, high = int(space.start), int(space.start + space.n - 1)
-        if actions.ndim != 1 or actions.is_floating_point():
-            raise ValueError(f"actions have shape {tuple(actions.shape)} and dtype {actions.dtype}, expected (N,) whole "
-                             f"numbers from {low} to {high}.")
-        bad = (actions < low) | (actions > high)
-    elif isinstance(space, gymnasium.spaces.Box):
-        if tuple(actions.shape[1:]) != space.shape or not actions.is_floating_point():
-            raise ValueError(f"actions have shape {tuple(actions.shape)} and dtype {actions.dtype}, expected floats "
-                             f"{('N', *space.shape)}.")
-        low, high = (torch.as_tensor(b, dtype=actions.dtype, device=actions.device) for b in (space.low, space.high))
-        bad = ~((actions >= low) & (actions <= high))
-    else:
-        raise TypeError(f"action space {space}, expected Discrete or Box.")
+def takes_whole_numbers(space: gymnasium.Space) -> bool:
+    """Whether actions of this space are whole numbers (True) or floats (False)."""
+    return not (isinstance(space, Box) and space.dtype.kind == "f")
+
+
+def action_range(space: gymnasium.Space) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest action of a space of arrays or numbers. Raises TypeError for other spaces."""
+    if isinstance(space, Discrete):
+        return np.asarray(space.start), np.asarray(space.start + space.n - 1)
+    if isinstance(space, MultiDiscrete):
+        return space.start, space.start + space.nvec - 1
+    if isinstance(space, MultiBinary):
+        return np.zeros(space.shape, np.int64), np.ones(space.shape, np.int64)
+    if isinstance(space, Box):
+        return space.low, space.high
+    raise TypeError(f"action space {space}, expected Discrete, MultiDiscrete, MultiBinary or Box.")
+
+
+def check_actions(actions: Shaped[Tensor, "N *act"], space: gymnasium.Space) -> None:
+    """Raise ValueError unless every action lies in the action space of one copy."""
+    low, high = (torch.as_tensor(bound, device=actions.device) for bound in action_range(space))
+    whole = takes_whole_numbers(space)
+    if actions.shape[1:] != space.shape or actions.is_floating_point() == whole:
+        kind = f"whole numbers from {low.min()} to {high.max()}" if whole else "floats"
+        raise ValueError(f"actions have shape {tuple(actions.shape)} and dtype {actions.dtype}, expected "
+                         f"{kind} {('N', *space.shape)}.")
+    bad = ~((actions >= low.to(actions.dtype)) & (actions <= high.to(actions.dtype)))
     if bool(bad.any()):
         raise ValueError(f"action {actions[bad][0].tolist()} lies outside the action space {space}; "
                          "clip it in the policy or widen the space.")
+
+
+def _moved(value: object, device: torch.device, dtype: torch.dtype) -> object:
+    """A setting or a state of an environment, on another device or with another dtype."""
+    if isinstance(value, Tensor):
+        return value.to(device, dtype if value.is_floating_point() else value.dtype)
+    if isinstance(value, nn.Module):
+        return copy.deepcopy(value).to(device, dtype)
+    if isinstance(value, list):
+        return [_moved(part, device, dtype) for part in value]
+    if isinstance(value, (torch.device, torch.dtype)):
+        return device if isinstance(value, torch.device) else dtype
+    return value.to(device, dtype) if isinstance(value, Env) else value

@@ -1,8 +1,8 @@
 """What a car sees: the road in perspective, as batched tensors; no image file, no graphics library (page 6).
 
-The retina has 30 rows of 32 pixels, as ALVINN's had. A row looks at one distance, so the road crosses it as one fixed
-stripe pattern that only shifts sideways; how far is a linear function of the state. Rendering is therefore a matrix product
-and a look-up in a table of ready-made rows.
+The retina has 30 rows of 32 pixels, as ALVINN's had. A row looks at one distance, so the road crosses it as
+one fixed stripe pattern that only shifts sideways; how far is a linear function of the state. Rendering is
+therefore a matrix product and a look-up in a table of ready-made rows.
 """
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ DASH, GAP = 3.0, 3.0  # m, of the dashed line in the middle
 FINE = 8  # positions of the road per pixel
 
 
-class Camera:
-    """A camera on a car: states of `Driving`, `(*n, 8)`, to pictures `(*n, rows, columns)` of brightness in [0, 1].
+class Camera(nn.Module):
+    """A camera on a car: states of `Driving`, `(*n, 8)`, to pictures `(*n, rows, columns)` of brightness in
+    [0, 1].
 
     side      m to the left of the car's middle (negative: to the right)
     noise     standard deviation of the brightness of every pixel
     shadow    whether a shadow, anywhere and of any width, may lie across the road
     marks     whether lane marks are painted: a line at each edge, and dashes in the middle
 
-    Small angles: the road is projected to first order in the heading and the bend. Noise, shadow and, unless it is told how
-    far the car has come, the dashes' position are drawn anew for each picture from `generator`; without one there is no
-    noise and no shadow, and the dashes start at the car. Raises ValueError for negative noise or fewer than two
-    rows or columns.
+    Small angles: the road is projected to first order in the heading and the bend. Noise, shadow and, unless
+    it is told how far the car has come, the dashes' position are drawn anew for each picture from
+    `generator`; without one there is no noise and no shadow, and the dashes start at the car. Raises
+    ValueError for negative noise or fewer than two rows or columns.
     """
 
     mounts = {"left": 1.0, "centre": 0.0, "right": -1.0}  # name -> side
@@ -39,35 +40,41 @@ class Camera:
     def __init__(self, side: float = 0.0, *, noise: float = 0.0, shadow: bool = False, marks: bool = True,
                  rows: int = 30, columns: int = 32, device: torch.device | str = "cpu",
                  dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
         if noise < 0 or min(rows, columns) < 2:
-            raise ValueError(f"noise = {noise}, rows = {rows}, columns = {columns}; expected no negative noise and at least "
-                             "two rows and columns.")
-        self.side, self.noise, self.shadow, self.marks, self.shape = side, noise, shadow, marks, (rows, columns)
-        self.distance = (1 / torch.linspace(1 / FARTHEST, 1 / NEAREST, rows, dtype=torch.float64)).to(device, dtype)
+            raise ValueError(f"noise = {noise}, rows = {rows}, columns = {columns}; expected no negative "
+                             "noise and at least two rows and columns.")
+        self.side, self.noise, self.shadow, self.marks = side, noise, shadow, marks
+        self.shape = rows, columns
+        distance = 1 / torch.linspace(1 / FARTHEST, 1 / NEAREST, rows, dtype=torch.float64)
         zoom = columns / 2  # pixels at 1 m for a thing 1 m wide: the view spans 90 degrees
-        self._geometry = road_ahead(self.distance.double()).mul(-zoom / self.distance.double()).to(device, dtype)
-        self._mounting = (side * zoom / self.distance)  # further left, the road lies further right
-        self._table, self._reach = _table(self.distance.double().cpu(), zoom, columns, marks)
-        self._table = self._table.to(device, dtype)
+        table, self._reach = _table(distance, zoom, columns, marks)
         levels = 2 * self._reach * FINE + 1
-        row = torch.arange(rows, device=device)
-        self._first, self._dashed = row * levels + self._reach * FINE, rows * levels
+        self._dashed = rows * levels
+        parts = {"distance": distance, "_geometry": road_ahead(distance).mul(-zoom / distance),
+                 "_mounting": side * zoom / distance,  # further left, the road lies further right
+                 "_table": table, "_first": torch.arange(rows) * levels + self._reach * FINE}
+        for name, part in parts.items():  # made from the settings, so that no file needs to hold them
+            part = part.to(device, dtype if part.is_floating_point() else part.dtype)
+            self.register_buffer(name, part, persistent=False)
 
     @classmethod
     def mounted(cls, name: str, **options) -> Camera:
-        """The camera called `left`, `centre` or `right`, 1 m to that side. Raises ValueError for another name."""
+        """The camera called `left`, `centre` or `right`, 1 m to that side. Raises ValueError otherwise."""
         if name not in cls.mounts:
             raise ValueError(f"camera {name!r}, expected one of {', '.join(cls.mounts)}, or a Camera.")
         return cls(cls.mounts[name], **options)
 
-    def __call__(self, state: Float[Tensor, "*n 8"], generator: torch.Generator | None = None,
-                 along: Float[Tensor, "*n"] | None = None) -> Float[Tensor, "*n rows columns"]:
+    def forward(self, state: Float[Tensor, "*n 8"], generator: torch.Generator | None = None,
+                along: Float[Tensor, "*n"] | None = None) -> Float[Tensor, "*n rows columns"]:
         """Take a picture of each state; `along` is how far each car has come, in m, and places the dashes."""
+        state = torch.as_tensor(state).to(self.distance.dtype)
         middle = (state @ self._geometry + self._mounting).mul_(FINE).round_()
         index = middle.clamp_(-self._reach * FINE, self._reach * FINE).long().add_(self._first)
         if self.marks:
             if along is None and generator is not None:
-                along = torch.rand(state.shape[:-1], generator=generator, dtype=state.dtype, device=state.device) * (DASH + GAP)
+                like = {"generator": generator, "dtype": state.dtype, "device": state.device}
+                along = torch.rand(state.shape[:-1], **like) * (DASH + GAP)
             where = self.distance if along is None else along.unsqueeze(-1) + self.distance
             index += (where.remainder(DASH + GAP) < DASH) * self._dashed
         picture = nn.functional.embedding(index, self._table)
@@ -89,10 +96,11 @@ class Camera:
 
 
 def road_ahead(distance: Float[Tensor, "r"]) -> Float[Tensor, "8 r"]:
-    """State -> how far to the left the lane's middle lies, in m, at each distance: `state @ road_ahead(distance)`.
+    """State -> how far to the left the lane's middle lies, in m, at each distance: `state @
+    road_ahead(distance)`.
 
-    To first order: minus the offset, minus heading times distance, plus the curvature integrated twice (linear between
-    the distances `AHEAD`, constant beyond).
+    To first order: minus the offset, minus heading times distance, plus the curvature integrated twice
+    (linear between the distances `AHEAD`, constant beyond).
     """
     fine = torch.linspace(0, 1, 513, dtype=distance.dtype, device=distance.device)
     x = fine[:, None] * distance  # (513, r)
@@ -122,22 +130,23 @@ def _stripes(x: Tensor, pixel: Tensor, dash: Tensor | bool, marks: bool) -> tupl
 
 
 def _table(distance: Tensor, zoom: float, columns: int, marks: bool) -> tuple[Tensor, int]:
-    """Every row of pixels that can occur, `(2 rows levels, columns)`: first without, then with a dash; and the reach in pixels."""
+    """Every row of pixels `(2 rows levels, columns)`, without and then with a dash; the reach in pixels."""
     pixel = (distance / zoom).view(-1, 1, 1)  # m on the ground
-    reach = int(columns / 2 + (HALF_LANE + 0.5) * zoom / float(distance.min())) + 1  # further off it is out of sight
+    # Further off the road is out of sight.
+    reach = int(columns / 2 + (HALF_LANE + 0.5) * zoom / float(distance.min())) + 1
     middle = torch.arange(-reach * FINE, reach * FINE + 1, dtype=distance.dtype).view(1, -1, 1) / FINE
     column = torch.arange(columns, dtype=distance.dtype) - (columns - 1) / 2
     x = (column - middle) * pixel
-    grey = [sum(colour) / 3 / 255 for colour in (GRASS, TARMAC, PAINT)]
+    grass, grey, white = (sum(colour) / 3 / 255 for colour in (GRASS, TARMAC, PAINT))
     tables = []
     for dash in (False, True):
         tarmac, paint = _stripes(x, pixel, dash, marks)
-        tables.append(((grey[0] * (1 - tarmac) + grey[1] * tarmac) * (1 - paint) + grey[2] * paint).flatten(0, 1))
+        tables.append(((grass * (1 - tarmac) + grey * tarmac) * (1 - paint) + white * paint).flatten(0, 1))
     return torch.cat(tables), reach
 
 
 def picture(state: Float[Tensor, "8"], along: float, height: int = 240, width: int = 320) -> np.ndarray:
-    """The view from one car in colour, `(height, width, 3)` of type uint8, with the sky above: for human eyes."""
+    """The view from one car in colour with the sky above, `(height, width, 3)` of uint8: for human eyes."""
     horizon = height // 4
     distance = NEAREST / torch.linspace(1 / (height - horizon), 1, height - horizon, dtype=torch.float64)
     zoom = width / 2
@@ -145,7 +154,8 @@ def picture(state: Float[Tensor, "8"], along: float, height: int = 240, width: i
     column = torch.arange(width, dtype=torch.float64) - (width - 1) / 2
     pixel = distance[:, None] / zoom
     dash = ((distance + along).remainder(DASH + GAP) < DASH)[:, None]
-    tarmac, paint = (share.unsqueeze(-1) for share in _stripes(-column * pixel - middle[:, None], pixel, dash, True))
+    shares = _stripes(-column * pixel - middle[:, None], pixel, dash, True)
+    tarmac, paint = (share.unsqueeze(-1) for share in shares)
     grass, grey, white = (torch.tensor(colour, dtype=torch.float64) for colour in (GRASS, TARMAC, PAINT))
     ground = (grass * (1 - tarmac) + grey * tarmac) * (1 - paint) + white * paint
     sky = torch.tensor(SKY, dtype=torch.float64).expand(horizon, width, 3)

@@ -1,8 +1,8 @@
 """A tree in the way, and two right answers: pass it on the left or on the right (page 7).
 
-The mean of the two is the tree. And the coordinates of the action belong together: on the left the going is good and one
-speeds up, on the right it is rough and one slows down. Whoever draws one coordinate without a look at the other invents
-ways that nobody showed.
+The mean of the two is the tree. And the coordinates of the action belong together: on the left the going is
+good and one speeds up, on the right it is rough and one slows down. Whoever draws one coordinate without a
+look at the other invents ways that nobody showed.
 """
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ilsupport._checks import check_horizon
-from ilsupport.envs.base import check_reset
+from ilsupport.envs.base import Env
 
 DT = 0.1  # s, one step
 THRUST = 5.0  # m/s^2, the acceleration of a full action
@@ -21,53 +20,47 @@ TREE = 0.33  # m, the radius of the tree, whose middle is the origin
 GOAL = 0.4  # m, the line behind the tree that is to be crossed
 HIGH = (1.5, 1.0, 2.0, 2.0)  # half the field's length and width in m, top speed each way in m/s
 CENTRED = 0.07  # m, so near the middle line both sides are right
-ASIDE, TEMPO = 0.55, 0.12  # m, how far out the expert passes; m/s, how much faster on the left, slower on the right
+ASIDE = 0.55  # m, how far out the expert passes
+TEMPO = 0.12  # m/s, how much faster it is on the left and slower on the right
 TREMBLE = 0.05  # standard deviation of the expert's hand, in full actions
 
 
-class Fork:
+class Fork(Env):
     """`n` carts that must get past a tree, batched on any device.
 
-    Observation `(n, 4)`: position (x, y) in m, then velocity in m/s. A cart starts at x between -0.7 and -0.64, near the
-    middle line, rolling towards the tree at about 1 m/s: a third of a second from it. Action `(n, 2)`:
-    acceleration along x and y as a share of 5 m/s^2, clipped to [-1, 1]. A step is 0.1 s, velocity first, then position.
-    The edge of the field stops what runs into it; a cart that ends a step inside the tree has crashed and stays there.
+    Observation `(n, 4)`: position (x, y) in m, then velocity in m/s. A cart starts at x between -0.7 and
+    -0.64, near the middle line, rolling towards the tree at about 1 m/s: a third of a second from it. Action
+    `(n, 2)`: acceleration along x and y as a share of 5 m/s^2, clipped to [-1, 1]. A step is 0.1 s, velocity
+    first, then position. The edge of the field stops what runs into it; a cart that ends a step inside the
+    tree has crashed and stays there.
 
-    Reward: minus the cost, which is 1 at the step of the crash, or else at the last of the `horizon` steps if the cart is
-    not past the line x = 0.4 then. So an episode costs 0 or 1, and the mean cost is the share that failed. Nothing ends
-    early.
+    Reward: minus the cost, which is 1 at the step of the crash, or else at the last of the `horizon` steps if
+    the cart is not past the line x = 0.4 then. So an episode costs 0 or 1, and the mean cost is the share
+    that failed.
 
-    Raises ValueError for a horizon below 1 and for actions that are not floats `(n, 2)` (`rollout` also for actions
-    outside [-1, 1]), RuntimeError for a step before the first reset.
+    Raises ValueError for a horizon below 1 (and `rollout` for actions outside [-1, 1]).
     """
 
     observation_space = gymnasium.spaces.Box(-np.float32(HIGH), np.float32(HIGH))
     action_space = gymnasium.spaces.Box(-1, 1, (2,), np.float32)
 
-    def __init__(self, *, horizon: int = 18, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> None:
-        self.horizon = check_horizon(horizon)
-        self.device, self.dtype = torch.device(device), dtype
+    def __init__(self, *, horizon: int = 18, device: torch.device | str = "cpu",
+                 dtype: torch.dtype = torch.float32) -> None:
+        super().__init__(horizon, device, dtype)
         self._high = torch.tensor(HIGH, device=device, dtype=dtype)
-        self._obs: Tensor | None = None
+        self._least = torch.tensor([-0.7, -0.02, 0.95, -0.02], device=device, dtype=dtype)
+        self._spread = torch.tensor([0.06, 0.04, 0.1, 0.04], device=device, dtype=dtype)
 
-    def reset(self, n: int, generator: torch.Generator) -> Float[Tensor, "n 4"]:
-        """Everybody before the tree, no side chosen."""
-        check_reset(n, generator, self.device)
-        uniform = 2 * torch.rand(n, 4, generator=generator, device=self.device, dtype=self.dtype) - 1
-        self._t, self._obs = 0, uniform * uniform.new_tensor([0.03, 0.02, 0.05, 0.02]) + uniform.new_tensor([-0.67, 0, 1, 0])
-        return self._obs
+    def _start(self, n: int) -> Tensor:
+        uniform = torch.rand(n, 4, generator=self._generator, device=self.device, dtype=self.dtype)
+        self._t, self._obs = 0, self._least + self._spread * uniform
+        return self._obs.clone()
 
-    def step(self, action: Float[Tensor, "n 2"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """One step of every cart. Terminated and truncated are False throughout."""
-        if self._obs is None:
-            raise RuntimeError("step before reset; call env.reset(n, generator) first.")
-        if action.shape != (len(self._obs), 2) or not action.is_floating_point():
-            raise ValueError(f"actions have shape {tuple(action.shape)} and dtype {action.dtype}, expected floats "
-                             f"({len(self._obs)}, 2), one acceleration along x and one along y for each cart.")
+    def _move(self, action: Tensor) -> tuple[Tensor, Tensor]:
         self._t += 1
         before = crashed(self._obs)
         position, velocity = self._obs.chunk(2, 1)
-        velocity = velocity + DT * THRUST * action.to(self.dtype).clamp(-1, 1)
+        velocity = velocity + DT * THRUST * action.clamp(-1, 1)
         velocity = velocity.clamp(-self._high[2:], self._high[2:])
         free = position + DT * velocity
         moved = free.clamp(-self._high[:2], self._high[:2])
@@ -78,8 +71,7 @@ class Fork:
         cost = hit & ~before
         if self._t == self.horizon:
             cost = cost | ~(before | hit | arrived(after))
-        never = torch.zeros_like(hit)
-        return self._obs, -cost.to(self.dtype), never, never
+        return self._obs.clone(), -cost.to(self.dtype)
 
 
 def crashed(obs: Float[Tensor, "*n 4"]) -> Bool[Tensor, "*n"]:

@@ -1,6 +1,7 @@
 """A maze with the goal in the observation: what goals, play and relabelling are tried on (page 9).
 
-The maze is drawn in text, a character a cell, and stretched over the square [-1, 1] x [-1, 1], first line on top.
+The maze is drawn in text, a character a cell, and stretched over the square [-1, 1] x [-1, 1], first line on
+top.
 """
 from __future__ import annotations
 
@@ -12,64 +13,55 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ilsupport._checks import check_finite, check_horizon, check_shape
-from ilsupport.envs.base import check_reset
+from ilsupport._checks import check_finite, check_shape
+from ilsupport.envs.base import Env
 
-# Three doors for four rooms: from the lower left to its neighbour on the right one has to go all the way round.
+# Three doors for four rooms: from the lower left to its neighbour on the right one goes all the way round.
 FOUR_ROOMS = ("...#...", ".......", "...#...", "#.###.#", "...#...", "...#...", "...#...")
 SPEED = 0.1  # the way of one step at velocity 1
 RADIUS = 0.1  # a goal closer than this is reached
 SKIN = 1e-4  # walls stop the point this far in front of them, out of reach of rounding
 
 
-class Reach:
-    """`n` points in a maze, batched on any device. Nothing ends early; who has arrived may stay.
+class Reach(Env):
+    """`n` points in a maze, batched on any device. Who has arrived may stay.
 
-    Observation `(n, 4)`: position, then goal, each (x, y) in [-1, 1]. Action `(n, 2)`: velocity in [-1, 1], a step
-    moves the point by `SPEED` times it. A point stops at a wall and slides along it.
-    Reward: minus the cost of the step, which is 1 where it ends `RADIUS` or more from the goal. So the cost J of an
-    episode is the number of steps spent away from the goal.
+    Observation `(n, 4)`: position, then goal, each (x, y) in [-1, 1]. Action `(n, 2)`: velocity, clipped to
+    [-1, 1]; a step moves the point by `SPEED` times it, first along x, then along y. A point stops at a wall
+    and slides along it. Reward: minus the cost of the step, which is 1 where it ends `RADIUS` or more from
+    the goal. So the cost J of an episode is the number of steps spent away from the goal.
 
     maze           equally many rows and columns of "." (free) and "#" (wall), all free cells connected
     starts, goals  places `(k, 2)` of which each episode draws one; None: anywhere in the free cells
 
-    Raises ValueError for a maze that is not of that form, and a start or goal outside the square or inside a wall.
+    Raises ValueError for a maze that is not of that form, and a start or goal outside the square or inside a
+    wall.
     """
 
     observation_space = gymnasium.spaces.Box(-1, 1, (4,), np.float32)
     action_space = gymnasium.spaces.Box(-1, 1, (2,), np.float32)
 
     def __init__(self, *, maze: Sequence[str] = FOUR_ROOMS, starts: Float[Tensor, "k 2"] | None = None,
-                 goals: Float[Tensor, "k 2"] | None = None, horizon: int = 60, device: torch.device | str = "cpu",
-                 dtype: torch.dtype = torch.float32) -> None:
-        self.horizon, self.device, self.dtype = check_horizon(horizon), torch.device(device), dtype
+                 goals: Float[Tensor, "k 2"] | None = None, horizon: int = 60,
+                 device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> None:
+        super().__init__(horizon, device, dtype)
         free = _read(maze)
         self.free, self.width = free.to(self.device), 2 / len(free)
-        self._down = torch.tensor([1.0, -1.0], device=self.device, dtype=self.dtype)  # rows count downwards
+        self._number = (free.flatten().long().cumsum(0) - 1).clamp(min=0).view_as(free).to(self.device)
+        self._down = torch.tensor([1.0, -1.0], device=self.device, dtype=dtype)  # rows count downwards
         centres, hop, length = _plan(free)
-        self.centres, self.hop, self.length = centres.to(self.device, dtype), hop.to(self.device), length.to(self.device, dtype)
-        self.starts, self.goals = (self._check_places(*pair) for pair in (("start", starts), ("goal", goals)))
-        self._place: Tensor | None = None
+        self.centres, self.length = centres.to(self.device, dtype), length.to(self.device, dtype)
+        self.hop = hop.to(self.device)
+        self.starts, self.goals = self._inside("start", starts), self._inside("goal", goals)
 
-    def reset(self, n: int, generator: torch.Generator) -> Float[Tensor, "n 4"]:
-        """Everybody at a start, with a goal that stays for the episode. Raises as every environment does (`check_reset`)."""
-        check_reset(n, generator, self.device)
-        self._place, self._goal = (self.places(n, generator) if given is None else
-                                   given[torch.randint(len(given), (n,), generator=generator, device=self.device)]
-                                   for given in (self.starts, self.goals))
+    def _start(self, n: int) -> Tensor:
+        self._place, self._goal = (
+            self.places(n, self._generator) if given is None else
+            given[torch.randint(len(given), (n,), generator=self._generator, device=self.device)]
+            for given in (self.starts, self.goals))
         return torch.cat([self._place, self._goal], 1)
 
-    def step(self, action: Float[Tensor, "n 2"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """One step of every point, first along x, then along y; terminated and truncated are False throughout.
-
-        Velocities beyond [-1, 1] are clipped. Raises RuntimeError before the first `reset`, and ValueError for actions that
-        are not floats `(n, 2)`.
-        """
-        if self._place is None:
-            raise RuntimeError("step before reset; call env.reset(n, generator) first.")
-        if action.shape != self._place.shape or not action.is_floating_point():
-            raise ValueError(f"actions have shape {tuple(action.shape)} and dtype {action.dtype}, expected floats "
-                             f"({len(self._place)}, 2), a velocity a point.")
+    def _move(self, action: Tensor) -> tuple[Tensor, Tensor]:
         place = self._place
         for axis in (0, 1):
             wanted = place.clone()
@@ -82,8 +74,7 @@ class Reach:
             place = torch.where(self.free[self._grid(wanted)][:, None], wanted, kept)
         self._place = place
         away = (place - self._goal).norm(dim=1) >= RADIUS
-        ended = torch.zeros_like(away)
-        return torch.cat([place, self._goal], 1), -away.to(self.dtype), ended, ended
+        return torch.cat([place, self._goal], 1), -away.to(self.dtype)
 
     def places(self, n: int, generator: torch.Generator) -> Float[Tensor, "n 2"]:
         """`n` places drawn evenly from the free cells."""
@@ -92,18 +83,19 @@ class Reach:
         return self.centres[cell] + shift * (self.width - 2 * SKIN)
 
     def cell(self, place: Float[Tensor, "*n 2"]) -> Int[Tensor, "*n"]:
-        """The number of the free cell that a place lies in, row by row from the top; for a wall that of another cell."""
-        number = self.free.flatten().long().cumsum(0).view_as(self.free) - 1
-        return number[self._grid(place)].clamp(min=0)
+        """The number of the free cell a place lies in, row by row from the top; in a wall that of another."""
+        return self._number[self._grid(place)]
 
     def distance(self, place: Float[Tensor, "*n 2"], goal: Float[Tensor, "*n 2"]) -> Float[Tensor, "*n"]:
-        """About the length of the expert's way: straight to a goal in sight, else over middles of cells to that of the goal's.
+        """About the length of the expert's way: straight to a goal in sight, else over middles of cells to
+        its cell's.
 
-        The expert cuts corners on that, by little more than a cell's width. Shapes broadcast. Raises ValueError for a place
-        or goal outside the square or inside a wall; it reads from the device, so call it outside of a step loop.
+        The expert cuts corners on that, by little more than a cell's width. Shapes broadcast. Raises
+        ValueError for a place or goal outside the square or inside a wall; it reads from the device, so call
+        it outside of a step loop.
         """
         for name, given in (("place", place), ("goal", goal)):
-            self._check_places(name, given.reshape(-1, 2))
+            self._inside(name, given.reshape(-1, 2))
         here, there = self.cell(place), self.cell(goal)
         via = self.hop[here, there]
         round_the_corner = (self.centres[via] - place).norm(dim=-1) + self.length[via, there]
@@ -114,39 +106,45 @@ class Reach:
         column, row = ((1 + place * self._down) / self.width).long().clamp(0, len(self.free) - 1).unbind(-1)
         return row, column
 
-    def _check_places(self, name: str, places: Tensor | None) -> Tensor | None:
+    def _inside(self, name: str, places: Tensor | None) -> Tensor | None:
         if places is None:
             return None
-        places = check_finite(f"{name}s", check_shape(f"{name}s", places, ("k", 2))).to(self.device, self.dtype)
+        check_finite(f"{name}s", check_shape(f"{name}s", places, ("k", 2)))
+        places = places.to(self.device, self.dtype)
         for bad, where in (((places.abs() > 1).any(1), "outside the maze, which spans [-1, 1] in x and in y"),
                            (~self.free[self._grid(places)], "inside a wall")):
             if bool(bad.any()):
-                raise ValueError(f"{name} {[round(x, 4) for x in places[bad][0].tolist()]} lies {where}; choose a place in a "
-                                 f"free cell, such as {[round(x, 4) for x in self.centres[0].tolist()]}.")
+                shown, free = ([round(x, 4) for x in xy.tolist()] for xy in (places[bad][0], self.centres[0]))
+                raise ValueError(f"{name} {shown} lies {where}; choose a place in a free cell, such as "
+                                 f"{free}.")
         return places
 
 
 def _read(maze: Sequence[str]) -> Bool[Tensor, "rows columns"]:
     """Which cells are free."""
-    if not 1 <= len(maze) <= 16 or {len(row) for row in maze} != {len(maze)} or not set("".join(maze)) <= set(".#"):
-        raise ValueError(f"maze is {list(maze)}, expected as many rows as columns, at most 16 (a step must be shorter than a "
-                         "cell), each row of '.' for free and '#' for wall.")
+    square = 1 <= len(maze) <= 16 and {len(row) for row in maze} == {len(maze)}
+    if not square or not set("".join(maze)) <= set(".#"):
+        raise ValueError(f"maze is {list(maze)}, expected as many rows as columns, at most 16 (a step must "
+                         "be shorter than a cell), each row of '.' for free and '#' for wall.")
     return torch.tensor([[cell == "." for cell in row] for row in maze])
 
 
-def _plan(free: Bool[Tensor, "rows columns"]) -> tuple[Float[Tensor, "S 2"], Int[Tensor, "S S"], Float[Tensor, "S S"]]:
+def _plan(free: Bool[Tensor, "rows columns"]) -> tuple[
+        Float[Tensor, "S 2"], Int[Tensor, "S S"], Float[Tensor, "S S"]]:
     """Centres of the S free cells; the cell to head for from one to reach another; the length of that way.
 
-    A cell sees another if the rectangle that they span holds no wall: then every straight line between them is free. The
-    way runs from cell to cell in sight (Floyd and Warshall). Along it the length left falls with every cell entered, also
-    for a point that is not in the middle of one, so that nobody who follows it walks in circles.
+    A cell sees another if the rectangle that they span holds no wall: then every straight line between them
+    is free. The way runs from cell to cell in sight (Floyd and Warshall). Along it the length left falls with
+    every cell entered, also for a point that is not in the middle of one, so that nobody who follows it walks
+    in circles.
     """
     cells = free.nonzero()
     if len(cells) == 0:
         raise ValueError("the maze has no free cell, expected at least one '.'.")
     walls = torch.zeros(len(free) + 1, len(free) + 1, dtype=torch.long)  # walls above and left of each corner
     walls[1:, 1:] = (~free).long().cumsum(0).cumsum(1)
-    (top, left), (bottom, right) = (f(cells[:, None], cells).unbind(-1) for f in (torch.minimum, torch.maximum))
+    top, left = torch.minimum(cells[:, None], cells).unbind(-1)
+    bottom, right = torch.maximum(cells[:, None], cells).unbind(-1)
     inside = walls[bottom + 1, right + 1] - walls[top, right + 1] - walls[bottom + 1, left] + walls[top, left]
     centres = (cells.flip(1).double() + 0.5) * 2 / len(free) * torch.tensor([1, -1]) - torch.tensor([1, -1])
     edge = torch.where(inside == 0, torch.cdist(centres, centres), torch.inf)
@@ -154,7 +152,8 @@ def _plan(free: Bool[Tensor, "rows columns"]) -> tuple[Float[Tensor, "S 2"], Int
     for k in range(len(cells)):
         length = torch.minimum(length, length[:, k:k + 1] + length[k])
     if bool(length.isinf().any()):
-        raise ValueError("the maze falls apart into rooms without a door, expected all free cells to be connected.")
+        raise ValueError("the maze falls apart into rooms without a door, expected all free cells to be "
+                         "connected.")
     edge.fill_diagonal_(torch.inf)
     hop = (edge[:, :, None] + length).argmin(1)
     return centres, hop.fill_diagonal_(0) + torch.diag(torch.arange(len(cells))), length

@@ -1,6 +1,7 @@
 """Our tensor environments as gymnasium ones: `gymnasium.make("ilsupport/Tightrope-v0")` and `make_vec`.
 
-Observations and actions are numpy here, because that is what gymnasium's users expect; our own loops use the tensors.
+Observations and actions are numpy here, because that is what gymnasium's users expect; our own loops use
+tensors.
 """
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
+from torch import Tensor
 
 from ilsupport.envs.base import Env
 from ilsupport.envs.brakelight import BrakeLight
@@ -19,87 +21,96 @@ from ilsupport.envs.fork import Fork
 from ilsupport.envs.reach import Reach
 from ilsupport.envs.tightrope import Tightrope
 
-MAKERS: dict[str, Callable[..., Env]] = {"ilsupport/BrakeLight-v0": BrakeLight,
-                                         "ilsupport/Driving-v0": Driving, "ilsupport/Fork-v0": Fork, "ilsupport/Reach-v0": Reach,
-                                         "ilsupport/Tightrope-v0": Tightrope}
+ENTRY_POINT = "ilsupport.envs.registration:Single"
+MAKERS: dict[str, Callable[..., Env]] = {
+    "ilsupport/BrakeLight-v0": BrakeLight, "ilsupport/Driving-v0": Driving, "ilsupport/Fork-v0": Fork,
+    "ilsupport/Reach-v0": Reach, "ilsupport/Tightrope-v0": Tightrope}
 
 
 def register() -> None:
     """Tell gymnasium of every environment in `MAKERS`; called when `ilsupport.envs` is imported."""
     for name in MAKERS:  # a name rather than a class in kwargs, so that the spec can be written as JSON
         if name not in gymnasium.registry:
-            gymnasium.register(name, entry_point="ilsupport.envs.registration:Single",
-                               vector_entry_point="ilsupport.envs.registration:Batch", kwargs={"maker": name})
+            gymnasium.register(name, entry_point=ENTRY_POINT, kwargs={"maker": name},
+                               vector_entry_point="ilsupport.envs.registration:Batch")
 
 
-def _generator(np_random: np.random.Generator, device: torch.device) -> torch.Generator:
-    return torch.Generator(device=device).manual_seed(int(np_random.integers(2**62)))
+class _Numpy:
+    """What a single copy and a batch have in common: a tensor environment behind arrays."""
+
+    def __init__(self, maker: str, render_mode: str | None, options: dict) -> None:
+        self.tensor_env, self.render_mode, self._t = MAKERS[maker](**options), render_mode, 0
+
+    def _restart(self, n: int, np_random: np.random.Generator) -> np.ndarray:
+        self._t, device = 0, self.tensor_env.device
+        seed = int(np_random.integers(2**62))
+        return self._array(self.tensor_env.reset(n, torch.Generator(device=device).manual_seed(seed)))
+
+    def _advance(self, actions: np.ndarray) -> tuple[np.ndarray, Tensor, Tensor, np.ndarray]:
+        self._t += 1
+        obs, reward, terminated, truncated = self.tensor_env.step(actions)
+        out_of_time = truncated.cpu().numpy() | (self._t >= self.tensor_env.horizon)
+        return self._array(obs), reward.cpu(), terminated.cpu(), out_of_time
+
+    def _array(self, obs: Tensor) -> np.ndarray:
+        return obs.cpu().numpy().astype(self.tensor_env.observation_space.dtype)
 
 
-class Single(gymnasium.Env):
+class Single(_Numpy, gymnasium.Env):
     """One copy of a tensor environment as a plain gymnasium environment; keywords go to the environment.
 
-    `render()` gives an RGB array where the environment draws one. Raises ValueError for a render mode it has not.
+    `render()` gives an RGB array where the environment draws one. Raises ValueError for a render mode it has
+    not.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 20}
 
     def __init__(self, maker: str, render_mode: str | None = None, **options) -> None:
-        self.tensor_env = MAKERS[maker](**options)
-        if not hasattr(self.tensor_env, "render"):
+        super().__init__(maker, render_mode, options)
+        if getattr(self.tensor_env, "render", None) is None:
             self.metadata = {"render_modes": []}
-        if render_mode not in (None, *self.metadata["render_modes"]):
+        modes = self.metadata["render_modes"]
+        if render_mode not in (None, *modes):
             raise ValueError(f"render_mode is {render_mode!r}, expected None"
-                             + "".join(f" or {mode!r}" for mode in self.metadata["render_modes"]) + f" for {maker}.")
+                             + "".join(f" or {mode!r}" for mode in modes) + f" for {maker}.")
         self.observation_space = self.tensor_env.observation_space
         self.action_space = self.tensor_env.action_space
-        self.render_mode = render_mode
-        self._t = 0
 
     def reset(self, *, seed: int | None = None, options: dict | None = None):
-        super().reset(seed=seed)
-        self._t = 0
-        obs = self.tensor_env.reset(1, _generator(self.np_random, self.tensor_env.device))
-        return self._numpy(obs), {}
+        gymnasium.Env.reset(self, seed=seed)
+        return self._restart(1, self.np_random)[0], {}
 
     def step(self, action):
         if not self.action_space.contains(action):
             raise ValueError(f"action {action!r} lies outside the action space {self.action_space}.")
-        self._t += 1
-        batch = torch.as_tensor(np.asarray(action)[None], device=self.tensor_env.device)
-        obs, reward, terminated, truncated = self.tensor_env.step(batch)
-        out_of_time = self._t >= self.tensor_env.horizon
-        return self._numpy(obs), float(reward), bool(terminated), bool(truncated) or out_of_time, {}
+        obs, reward, terminated, truncated = self._advance(np.asarray(action)[None])
+        return obs[0], float(reward), bool(terminated), bool(truncated), {}
 
     def render(self) -> np.ndarray | None:
         return self.tensor_env.render() if self.render_mode else None
 
-    def _numpy(self, obs: torch.Tensor) -> np.ndarray:
-        return obs[0].cpu().numpy().astype(self.observation_space.dtype)
 
+class Batch(_Numpy, VectorEnv):
+    """`num_envs` copies as a gymnasium vector environment. All copies run for `horizon` steps and reset
+    together.
 
-class Batch(VectorEnv):
-    """`num_envs` copies as a gymnasium vector environment. All copies run for `horizon` steps and reset together.
-
-    Autoreset follows gymnasium's NEXT_STEP convention: the step after the last one resets, ignores the action, pays 0.
+    Autoreset follows gymnasium's NEXT_STEP convention: the step after the last one resets, ignores the
+    action, pays 0.
     """
 
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}
 
     def __init__(self, maker: str, num_envs: int = 1, render_mode: str | None = None, **options) -> None:
-        self.tensor_env = MAKERS[maker](**options)
-        self.num_envs, self.render_mode = num_envs, render_mode
+        super().__init__(maker, render_mode, options)
+        self.num_envs = num_envs
         self.single_observation_space = self.tensor_env.observation_space
         self.single_action_space = self.tensor_env.action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._t = 0
 
     def reset(self, *, seed: int | None = None, options: dict | None = None):
-        super().reset(seed=seed)
-        self._t = 0
-        obs = self.tensor_env.reset(self.num_envs, _generator(self.np_random, self.tensor_env.device))
-        return self._numpy(obs), {}
+        VectorEnv.reset(self, seed=seed)
+        return self._restart(self.num_envs, self.np_random), {}
 
     def step(self, actions):
         if self._t >= self.tensor_env.horizon:
@@ -108,12 +119,5 @@ class Batch(VectorEnv):
             return obs, zeros, zeros.astype(bool), zeros.astype(bool), info
         if not self.action_space.contains(np.asarray(actions, dtype=self.action_space.dtype)):
             raise ValueError(f"actions {actions!r} lie outside the action space {self.action_space}.")
-        self._t += 1
-        obs, reward, terminated, truncated = self.tensor_env.step(torch.as_tensor(actions, device=self.tensor_env.device))
-        out_of_time = np.full(self.num_envs, self._t >= self.tensor_env.horizon)
-        return (self._numpy(obs), reward.cpu().numpy().astype(np.float64), terminated.cpu().numpy(),
-                truncated.cpu().numpy() | out_of_time, {})
-
-    def _numpy(self, obs: torch.Tensor) -> np.ndarray:
-        # A copy: whoever normalises these in place must not change the state of the environment.
-        return obs.cpu().numpy().astype(self.single_observation_space.dtype)
+        obs, reward, terminated, truncated = self._advance(actions)
+        return obs, reward.numpy().astype(np.float64), terminated.numpy(), truncated, {}

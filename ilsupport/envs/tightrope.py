@@ -1,10 +1,12 @@
 """The tightrope of pages 3 to 5: one wrong step and you are in a place the expert never showed.
 
-On the rope the walker must lean against the wind; the right side is the sign of a fixed linear function of eight wind
-features. A wrong action is a fall. Off the rope only `climb` is right, an action no demonstration contains.
+On the rope the walker must lean against the wind; the right side is the sign of a fixed linear function of
+eight wind features. A wrong action is a fall. Off the rope only `climb` is right, an action no demonstration
+contains.
 """
 from __future__ import annotations
 
+import functools
 import math
 
 import gymnasium
@@ -14,29 +16,34 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ilsupport._checks import check_horizon, check_probability
-from ilsupport.envs.base import check_reset
+from ilsupport.envs.base import Env
 
 LEAN_LEFT, LEAN_RIGHT, CLIMB = 0, 1, 2
 WINDS = 8
-# Fixed, and no wind is special; the leading 0 stands for the on-rope feature, so that it multiplies whole observations.
+# Fixed, and no wind is special; the leading 0 stands for the on-rope feature, to multiply whole observations.
 DIRECTION = torch.cat([torch.zeros(1), torch.cos(torch.arange(1.0, WINDS + 1))])
 
 
+@functools.cache
+def _direction(device: torch.device, dtype: torch.dtype) -> Tensor:
+    return DIRECTION.to(device, dtype)
+
+
 def right_action(obs: Float[Tensor, "n 9"]) -> Int[Tensor, "n"]:
-    """On the rope lean right where the wind's component along `DIRECTION` is positive, else left; off it, climb."""
-    lean = (obs @ DIRECTION.to(obs)) > 0
+    """On the rope lean right where the wind along `DIRECTION` is positive, else left; off it, climb."""
+    lean = obs @ _direction(obs.device, obs.dtype) > 0
     return torch.where(obs[..., 0] > 0.5, lean.long(), CLIMB)
 
 
-class Tightrope:
+class Tightrope(Env):
     """`n` walkers on tightropes, batched on any device.
 
-    Observation `(n, 9)`: 1 on the rope or 0 off it, then eight wind features in [-1, 1], redrawn independently at every
-    step (uniform over 256 levels). Action: 0 lean left, 1 lean right, 2 climb. Reward: minus the cost of
-    the step, which is 1 where the action was not the right one.
+    Observation `(n, 9)`: 1 on the rope or 0 off it, then eight wind features in [-1, 1], redrawn
+    independently at every step (uniform over 256 levels). Action: 0 lean left, 1 lean right, 2 climb. Reward:
+    minus the cost of the step, which is 1 where the action was not the right one.
 
-    A walker off the rope that does not climb is put back with probability `rho` a step. With `absorbing=True` nothing
-    brings it back, and every step off the rope costs 1 whatever it does.
+    A walker off the rope that does not climb is put back with probability `rho` a step. With `absorbing=True`
+    nothing brings it back, and every step off the rope costs 1 whatever it does.
 
     A policy that errs with probability eps on the rope and never climbs off it has the two-state cost of
     `bounds.recovery(eps, rho, T)`, and for `rho = 0` that of `bounds.sharp(eps, T)` (pages 3 and 4).
@@ -44,58 +51,52 @@ class Tightrope:
     Raises ValueError for `rho` outside [0, 1], a horizon below 1, or `absorbing` with a positive `rho`.
     """
 
-    observation_space = gymnasium.spaces.Box(np.r_[0, -np.ones(WINDS)].astype(np.float32), np.ones(1 + WINDS, np.float32))
+    observation_space = gymnasium.spaces.Box(np.r_[0, -np.ones(WINDS)].astype(np.float32),
+                                             np.ones(1 + WINDS, np.float32))
     action_space = gymnasium.spaces.Discrete(3)
 
     def __init__(self, rho: float = 0.0, *, absorbing: bool = False, horizon: int = 100,
                  device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> None:
+        super().__init__(horizon, device, dtype)
         check_probability("rho", rho)
         if absorbing and rho > 0:
-            raise ValueError(f"rho is {rho} with absorbing=True, expected 0: an absorbing fall has no recovery.")
-        self.rho, self.absorbing, self.horizon = rho, absorbing, check_horizon(horizon)
-        self.device, self.dtype = torch.device(device), dtype
-        self._obs: Tensor | None = None
+            raise ValueError(f"rho is {rho} with absorbing=True, expected 0: an absorbing fall has no "
+                             "recovery.")
+        self.rho, self.absorbing = rho, absorbing
+        self._level = torch.tensor(2 / 255, device=device, dtype=dtype)
 
-    def reset(self, n: int, generator: torch.Generator) -> Float[Tensor, "n 9"]:
-        """Everybody on the rope."""
-        check_reset(n, generator, self.device)
-        self._generator = generator
-        self._obs = self._look(torch.ones(n, dtype=torch.bool, device=self.device))
-        return self._obs
+    def _start(self, n: int) -> Tensor:
+        return self._look(torch.ones(n, dtype=torch.bool, device=self.device))
 
-    def step(self, action: Int[Tensor, "n"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """One step of every walker. Nothing ends early: terminated and truncated are False throughout."""
-        if self._obs is None:
-            raise RuntimeError("step before reset; call env.reset(n, generator) first.")
-        if action.shape != self._obs.shape[:1] or action.is_floating_point():
-            raise ValueError(f"actions have shape {tuple(action.shape)} and dtype {action.dtype}, expected whole numbers "
-                             f"({len(self._obs)},), one a walker.")
-        on = self._obs[:, 0] > 0.5
-        right = action == right_action(self._obs)
+    def _move(self, action: Tensor) -> tuple[Tensor, Tensor]:
+        right = action == self._right
         if self.absorbing:
-            right = right & on
+            right = right & self._on
         put_back = right
         if self.rho > 0:
-            lucky = torch.rand(len(on), generator=self._generator, device=self.device) < self.rho
-            put_back = right | (lucky & ~on)
-        self._obs = self._look(put_back)
-        ended = torch.zeros_like(on)
-        return self._obs, right.to(self.dtype) - 1, ended, ended
+            lucky = torch.rand(self._n, generator=self._generator, device=self.device) < self.rho
+            put_back = right | (lucky & ~self._on)
+        return self._look(put_back), right.to(self.dtype) - 1
 
     def _look(self, on: Tensor) -> Tensor:
         # One random 64-bit word holds eight winds of 256 levels: ten times cheaper than eight floats.
-        word = torch.empty(len(on), dtype=torch.int64, device=self.device).random_(-2**63, None, generator=self._generator)
-        winds = word.view(torch.uint8).to(self.dtype).mul_(2 / 255).sub_(1).view(len(on), WINDS)
-        return torch.cat([on.to(self.dtype).unsqueeze(1), winds], 1)
+        word = torch.empty(len(on), dtype=torch.int64, device=self.device)
+        winds = word.random_(-2**63, None, generator=self._generator).view(torch.uint8).view(-1, WINDS)
+        obs = torch.empty(len(on), 1 + WINDS, dtype=self.dtype, device=self.device)
+        torch.mul(winds, self._level, out=obs[:, 1:])
+        torch.add(on, 1, out=obs[:, 0])
+        self._on, self._right = on, right_action(obs.sub_(1))
+        return obs
 
 
-def simulate(eps: float, T: int, n: int, *, rho: float = 0.0, generator: torch.Generator) -> Float[Tensor, "n"]:
+def simulate(eps: float, T: int, n: int, *, rho: float = 0.0,
+             generator: torch.Generator) -> Float[Tensor, "n"]:
     """Costs of `n` trajectories of the two-state learner, without a network and without a step loop.
 
-    The learner errs with probability `eps` at every step on the rope and never climbs off it. Only the times of its falls
-    and returns are drawn, each a geometric number of steps; the costs have the distribution of `simulate_by_steps`
-    exactly (pages 3 and 4). float64, on the generator's device. Raises ValueError for eps or rho outside [0, 1], T or n
-    below 1.
+    The learner errs with probability `eps` at every step on the rope and never climbs off it. Only the times
+    of its falls and returns are drawn, each a geometric number of steps; the costs have the distribution of
+    `simulate_by_steps` exactly (pages 3 and 4). float64, on the generator's device. Raises ValueError for eps
+    or rho outside [0, 1], T or n below 1.
     """
     _check_simulation(eps, T, n, rho)
     costs = torch.zeros(n, dtype=torch.float64, device=generator.device)
@@ -116,8 +117,9 @@ def simulate(eps: float, T: int, n: int, *, rho: float = 0.0, generator: torch.G
     return costs
 
 
-def simulate_by_steps(eps: float, T: int, n: int, *, rho: float = 0.0, generator: torch.Generator) -> Float[Tensor, "n"]:
-    """The same costs, one step after the other: what `simulate` is tested against, and what page 3 shows first."""
+def simulate_by_steps(eps: float, T: int, n: int, *, rho: float = 0.0,
+                      generator: torch.Generator) -> Float[Tensor, "n"]:
+    """The same costs, one step after the other: what `simulate` is tested against, and page 3 shows first."""
     _check_simulation(eps, T, n, rho)
     on = torch.ones(n, dtype=torch.bool, device=generator.device)
     costs = torch.zeros(n, dtype=torch.float64, device=generator.device)

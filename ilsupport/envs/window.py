@@ -4,62 +4,68 @@ from __future__ import annotations
 import numpy as np
 import torch
 from gymnasium.spaces import Box, Discrete
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Shaped
 from torch import Tensor
 
 from ilsupport._checks import check_horizon
-from ilsupport.envs.base import Env
+from ilsupport.envs.base import Env, Step, action_range
 
 
-class Window:
-    """`env` with a memory: observation `(n, length, d)`, the last `length` observations of `env`, oldest first.
+class Window(Env):
+    """`env` with a memory: observation `(n, length, d)`, the last `length` observations of `env`, oldest
+    first.
 
-    While the episode is younger than that, its first observation stands in for what came before. With `actions=True`
-    each frame also holds the action that led to it, one-hot where actions are discrete and zeros before the first:
-    `(n, length, d + act)`.
+    While the episode is younger than that, its first observation stands in for what came before. With
+    `actions=True` each frame also holds the action that led to it, one-hot where actions are discrete and
+    zeros before the first: `(n, length, d + act)`.
 
-    Raises TypeError for observations that are not vectors, ValueError for a length below 1 or beyond the horizon.
+    Raises TypeError for observations that are not vectors, ValueError for a length below 1 or beyond the
+    horizon.
     """
 
     def __init__(self, env: Env, length: int, *, actions: bool = False) -> None:
+        super().__init__(env.horizon, env.device, env.dtype)
         self.env, self.length, self.actions = env, check_horizon(length, "window length"), actions
-        space = env.observation_space
+        self.action_space, space = env.action_space, env.observation_space
         if not isinstance(space, Box) or len(space.shape) != 1:
-            raise TypeError(f"the observation space is {space}, expected a Box of vectors; flatten the observations first.")
+            raise TypeError(f"the observation space is {space}, expected a Box of vectors; flatten the "
+                            "observations first.")
         if self.length > env.horizon:
-            raise ValueError(f"a window of {length} observations is longer than the {env.horizon} steps of an episode, "
-                             "expected at most as many; shorten the window or raise the horizon.")
-        self.action_space, self.horizon, self.device, self.dtype = env.action_space, env.horizon, env.device, env.dtype
+            raise ValueError(f"a window of {length} observations is longer than the {env.horizon} steps of "
+                             "an episode, expected at most as many; shorten the window or raise the horizon.")
         low, high = space.low, space.high
         if actions:
-            low, high = (np.append(*bounds).astype(space.dtype) for bounds in zip((low, high), self._action_bounds()))
+            bounds = zip((low, high), _bounds(self.action_space))
+            low, high = (np.append(seen, played).astype(space.dtype) for seen, played in bounds)
         self.observation_space = Box(np.tile(low, (length, 1)), np.tile(high, (length, 1)), dtype=space.dtype)
-        self._frames: Tensor | None = None
 
-    def reset(self, n: int, generator: torch.Generator) -> Float[Tensor, "n length d"]:
-        """Start `n` episodes: windows filled with the first observation."""
-        frame = self.env.reset(n, generator)
+    @property
+    def success(self) -> Bool[Tensor, "n"] | None:
+        """What `env` says of its episodes."""
+        return getattr(self.env, "success", None)
+
+    def _start(self, n: int) -> Tensor:
+        frame = self.env.reset(n, self._generator)
         if self.actions:
-            frame = torch.cat([frame, frame.new_zeros(n, len(self._action_bounds()[0]))], 1)
+            frame = torch.cat([frame, frame.new_zeros(n, len(_bounds(self.action_space)[0]))], 1)
         self._frames = frame.unsqueeze(1).expand(-1, self.length, -1).contiguous()
-        return self._frames
+        return self._frames.clone()
 
-    def step(self, action: Shaped[Tensor, "n *act"]) -> tuple[
-            Float[Tensor, "n length d"], Float[Tensor, "n"], Bool[Tensor, "n"], Bool[Tensor, "n"]]:
+    def step(self, action: Shaped[Tensor, "n *act"]) -> Step:
         """One step of `env`; the oldest frame makes room for the new one."""
-        if self._frames is None:
-            raise RuntimeError("step before reset; call env.reset(n, generator) first.")
+        action = self._checked(action)
         frame, reward, terminated, truncated = self.env.step(action)
         if self.actions:
-            discrete = isinstance(self.action_space, Discrete)
-            taken = torch.nn.functional.one_hot(action - int(self.action_space.start), int(self.action_space.n)) \
-                if discrete else action.flatten(1)
-            frame = torch.cat([frame, taken.to(frame.dtype)], 1)
+            taken, space = action.to(self.device), self.action_space
+            if isinstance(space, Discrete):  # one-hot; torch's own looks at the numbers and waits for the device
+                taken = taken[:, None] == torch.arange(space.start, space.start + space.n, device=self.device)
+            frame = torch.cat([frame, taken.flatten(1).to(frame.dtype)], 1)
         self._frames = torch.cat([self._frames[:, 1:], frame.unsqueeze(1)], 1)
-        return self._frames, reward, terminated, truncated
+        return self._frames.clone(), reward, terminated, truncated
 
-    def _action_bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Bounds of the part of a frame that holds an action; a box is widened to hold the zeros before the first one."""
-        if isinstance(self.action_space, Discrete):
-            return np.zeros(self.action_space.n), np.ones(self.action_space.n)
-        return np.minimum(self.action_space.low, 0).ravel(), np.maximum(self.action_space.high, 0).ravel()
+
+def _bounds(space: Discrete | Box) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of the part of a frame that holds an action; widened to hold the zeros before the first one."""
+    one_hot = isinstance(space, Discrete)
+    low, high = (np.zeros(space.n), np.ones(space.n)) if one_hot else action_range(space)
+    return np.minimum(low, 0).ravel(), np.maximum(high, 0).ravel()
