@@ -1,4 +1,5 @@
 """What every environment has in common: it moves, it takes what it is given, and nobody waits for it."""
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -161,3 +162,14 @@ def test_a_camera_is_a_module_with_nothing_to_save():
     wide = il.Camera(dtype=torch.float64)
     assert wide(torch.zeros(3, 8)).dtype == torch.float64, "states are cast at the border"
     torch.testing.assert_close(il.Camera().double()(torch.ones(3, 8)), wide(torch.ones(3, 8)), atol=1e-4, rtol=0)
+
+
+def test_a_world_with_other_actions_translates_them_in_its_own_step():
+    class Pedal(il.BrakeLight):
+        action_space = gymnasium.spaces.Box(0.0, 1.0, (1,))
+
+        def step(self, action):
+            return super().step((action[:, 0] > 0.5).long())
+
+    data = il.rollout(Pedal(truth=True, horizon=30), lambda obs: obs[:, 2:], 4, generator=il.generator(0))
+    assert data.actions.shape == (4, 30, 1) and not data.returns().any()

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Shaped
 from torch import Tensor
 
 from ilsupport._checks import check_horizon
-from ilsupport.envs.base import Env, Step, check_actions
+from ilsupport.envs.base import Env, Step, check_actions, takes_whole_numbers
 from ilsupport.envs.registration import ENTRY_POINT, Batch, Single
 
 Source = str | EnvSpec | VectorEnv | Callable[..., gymnasium.Env]
@@ -64,6 +64,7 @@ class Gymnasium(Env):
         super().__init__(limit if horizon is None else horizon, device, dtype)
         self.observation_space, self._first_seen = _observations(self._vector.single_observation_space)
         self.action_space, self._first_played = _actions(self._vector.single_action_space)
+        self._whole_numbers = takes_whole_numbers(self.action_space)
 
     @property
     def success(self) -> Bool[Tensor, "n"] | None:
@@ -78,7 +79,7 @@ class Gymnasium(Env):
         moved._vector = self._vector if isinstance(self.source, VectorEnv) else self._make(1)
         return moved
 
-    def _start(self, n: int) -> Tensor:
+    def _first(self, n: int) -> Tensor:
         if n != self._vector.num_envs:
             vector = self._make(n)
             self._vector.close()
@@ -97,7 +98,7 @@ class Gymnasium(Env):
         The observation that comes with the end is the last one of the episode, never the first of the next.
         Raises RuntimeError before the first reset, ValueError for actions of the wrong shape or kind.
         """
-        action = self._checked(action)
+        action = self._checked(action, self.action_space.shape, self._whole_numbers)
         played = action.detach().cpu().numpy().astype(self._vector.single_action_space.dtype)
         if self._first_played is not None:
             played += self._first_played
@@ -181,8 +182,8 @@ def _time_limit(env: gymnasium.Env | VectorEnv) -> int | None:
 
 def _flattened(vector: VectorEnv, flatten: bool) -> VectorEnv:
     if flatten and _autoreset_mode(vector) is AutoresetMode.SAME_STEP:
-        raise ValueError("flatten=True of a vector environment with autoreset mode SAME_STEP, which gymnasium cannot "
-                         "flatten; make it with AutoresetMode.NEXT_STEP.")
+        raise ValueError("flatten=True of a vector environment with autoreset mode SAME_STEP, which gymnasium "
+                         "cannot flatten; make it with AutoresetMode.NEXT_STEP.")
     return gymnasium.wrappers.vector.FlattenObservation(vector) if flatten else vector
 
 

@@ -7,7 +7,7 @@ import gymnasium
 import numpy as np
 import torch
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
 from ilsupport._checks import check_horizon
@@ -23,10 +23,10 @@ class Env:
     out. `success` says which of the last episodes reached their goal, `(n,)`, where the environment tells,
     else None.
 
-    A world of our own defines `_start(n)`, which gives the first observations, and `_move(action)`, which
-    gives the next ones and the rewards; nothing ends early in it. An environment need not be one of this
-    class: what has these attributes, `reset` and `step` is one. Public attributes are settings, state begins
-    with an underscore. Raises ValueError for a horizon below 1.
+    A world of our own defines `_first(n)`, which gives the first observations, and `_next(action)`, which takes
+    actions by `_whole` or `_floats` and gives the next observations and the rewards; nothing ends early in it. An
+    environment need not be one of this class: what has these attributes, `reset` and `step` is one. Public
+    attributes are settings, state begins with an underscore. Raises ValueError for a horizon below 1.
     """
 
     observation_space: gymnasium.Space
@@ -44,16 +44,14 @@ class Env:
         """
         check_reset(n, generator, self.device)
         self._n, self._generator = n, generator
-        return self._start(n)
+        return self._first(n)
 
     def step(self, action: Shaped[Tensor, "n *act"]) -> Step:
         """Observation, reward, terminated, truncated. Actions may be an array, and on any device.
 
         Raises RuntimeError before the first reset, ValueError for actions of the wrong shape or kind.
         """
-        action = self._checked(action)
-        kind = self.dtype if action.is_floating_point() else torch.int64
-        obs, reward = self._move(action.to(self.device, kind))
+        obs, reward = self._next(action)
         return obs, reward, *(torch.zeros(self._n, dtype=torch.bool, device=self.device) for _ in range(2))
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Env:
@@ -64,21 +62,28 @@ class Env:
         moved._n = moved._generator = None
         return moved
 
-    def _checked(self, action: Shaped[Tensor, "n *act"]) -> Shaped[Tensor, "n *act"]:
-        """The actions as a tensor, one a copy, of the kind that this environment takes."""
+    def _checked(self, action: Shaped[Tensor, "n *act"], shape: tuple[int, ...], whole: bool) -> Tensor:
+        """The actions as a tensor, one of this shape a copy, whole numbers or floats."""
         if self._n is None:
             raise RuntimeError(UNSTARTED)
-        action, whole = torch.as_tensor(action), takes_whole_numbers(self.action_space)
-        expected = (self._n, *self.action_space.shape)
+        action, expected = torch.as_tensor(action), (self._n, *shape)
         if action.shape != expected or action.is_floating_point() == whole:
             raise ValueError(f"actions have shape {tuple(action.shape)} and dtype {action.dtype}, expected "
                              f"{'whole numbers' if whole else 'floats'} {expected}, one action a copy.")
         return action
 
-    def _start(self, n: int) -> Shaped[Tensor, "n *obs"]:
+    def _whole(self, action: Int[Tensor, "n"]) -> Int[Tensor, "n"]:
+        """The actions, checked, as int64 on the environment's device."""
+        return self._checked(action, (), True).to(self.device, torch.int64)
+
+    def _floats(self, action: Float[Tensor, "n k"], k: int) -> Float[Tensor, "n k"]:
+        """The actions, checked, with the environment's dtype and on its device."""
+        return self._checked(action, (k,), False).to(self.device, self.dtype)
+
+    def _first(self, n: int) -> Shaped[Tensor, "n *obs"]:
         raise NotImplementedError
 
-    def _move(self, action: Shaped[Tensor, "n *act"]) -> tuple[Shaped[Tensor, "n *obs"], Float[Tensor, "n"]]:
+    def _next(self, action: Shaped[Tensor, "n *act"]) -> tuple[Shaped[Tensor, "n *obs"], Float[Tensor, "n"]]:
         raise NotImplementedError
 
 

@@ -48,12 +48,12 @@ class BrakeLight(Env):
         self.observation_space = gymnasium.spaces.Box(np.array([-np.inf, 0, 0][:2 + truth], np.float32),
                                                       np.array([np.inf, 1, 1][:2 + truth], np.float32))
 
-    def _start(self, n: int) -> Tensor:
+    def _first(self, n: int) -> Tensor:
         self._on_road = torch.zeros(n, dtype=torch.bool, device=self.device)
         return self._look(self._on_road)
 
-    def _move(self, action: Tensor) -> tuple[Tensor, Tensor]:
-        braked = action == BRAKE
+    def _next(self, action: Tensor) -> tuple[Tensor, Tensor]:
+        braked = self._whole(action) == BRAKE
         right = braked == self._on_road
         change = torch.rand(len(braked), generator=self._generator, device=self.device) < self.switch
         self._on_road = self._on_road ^ change

@@ -92,12 +92,15 @@ class Driving(Env):
         self._along = torch.zeros_like(self._offset)
         return self._observe()
 
-    def _start(self, n: int) -> Tensor:
+    def _first(self, n: int) -> Tensor:
         start = torch.rand(n, 4, generator=self._generator, dtype=self.dtype, device=self.device)
         return self.place(0.2 * start[:, 0] - 0.1, torch.zeros_like(start[:, 0]), 2 * math.pi * start[:, 1:])
 
-    def _move(self, action: Tensor) -> tuple[Tensor, Tensor]:
-        steering = action.to(self.dtype) * (2 / (self.bins - 1)) - 1 if self.bins else action.squeeze(1)
+    def _next(self, action: Tensor) -> tuple[Tensor, Tensor]:
+        if self.bins:
+            steering = self._whole(action).to(self.dtype) * (2 / (self.bins - 1)) - 1
+        else:
+            steering = self._floats(action, 1).squeeze(1)
         bend = self._features[:, 2]
         # Of the road: in the inside of a bend one gets along faster.
         along = SPEED * torch.cos(self._heading) / (1 - bend * self._offset * (FULL_LOCK * HALF_LANE))

@@ -51,12 +51,13 @@ class Fork(Env):
         self._least = torch.tensor([-0.7, -0.02, 0.95, -0.02], device=device, dtype=dtype)
         self._spread = torch.tensor([0.06, 0.04, 0.1, 0.04], device=device, dtype=dtype)
 
-    def _start(self, n: int) -> Tensor:
+    def _first(self, n: int) -> Tensor:
         uniform = torch.rand(n, 4, generator=self._generator, device=self.device, dtype=self.dtype)
         self._t, self._obs = 0, self._least + self._spread * uniform
         return self._obs.clone()
 
-    def _move(self, action: Tensor) -> tuple[Tensor, Tensor]:
+    def _next(self, action: Tensor) -> tuple[Tensor, Tensor]:
+        action = self._floats(action, 2)
         self._t += 1
         before = crashed(self._obs)
         position, velocity = self._obs.chunk(2, 1)

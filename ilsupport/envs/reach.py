@@ -54,15 +54,15 @@ class Reach(Env):
         self.hop = hop.to(self.device)
         self.starts, self.goals = self._inside("start", starts), self._inside("goal", goals)
 
-    def _start(self, n: int) -> Tensor:
+    def _first(self, n: int) -> Tensor:
         self._place, self._goal = (
             self.places(n, self._generator) if given is None else
             given[torch.randint(len(given), (n,), generator=self._generator, device=self.device)]
             for given in (self.starts, self.goals))
         return torch.cat([self._place, self._goal], 1)
 
-    def _move(self, action: Tensor) -> tuple[Tensor, Tensor]:
-        place = self._place
+    def _next(self, action: Tensor) -> tuple[Tensor, Tensor]:
+        action, place = self._floats(action, 2), self._place
         for axis in (0, 1):
             wanted = place.clone()
             wanted[:, axis] += SPEED * action[:, axis].clamp(-1, 1)

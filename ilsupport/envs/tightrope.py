@@ -65,17 +65,18 @@ class Tightrope(Env):
         self.rho, self.absorbing = rho, absorbing
         self._level = torch.tensor(2 / 255, device=device, dtype=dtype)
 
-    def _start(self, n: int) -> Tensor:
+    def _first(self, n: int) -> Tensor:
         return self._look(torch.ones(n, dtype=torch.bool, device=self.device))
 
-    def _move(self, action: Tensor) -> tuple[Tensor, Tensor]:
-        right = action == self._right
+    def _next(self, action: Tensor) -> tuple[Tensor, Tensor]:
+        right = self._whole(action) == right_action(self._obs)
+        on = self._obs[:, 0] > 0.5
         if self.absorbing:
-            right = right & self._on
+            right = right & on
         put_back = right
         if self.rho > 0:
             lucky = torch.rand(self._n, generator=self._generator, device=self.device) < self.rho
-            put_back = right | (lucky & ~self._on)
+            put_back = right | (lucky & ~on)
         return self._look(put_back), right.to(self.dtype) - 1
 
     def _look(self, on: Tensor) -> Tensor:
@@ -85,8 +86,8 @@ class Tightrope(Env):
         obs = torch.empty(len(on), 1 + WINDS, dtype=self.dtype, device=self.device)
         torch.mul(winds, self._level, out=obs[:, 1:])
         torch.add(on, 1, out=obs[:, 0])
-        self._on, self._right = on, right_action(obs.sub_(1))
-        return obs
+        self._obs = obs.sub_(1)
+        return obs.clone()
 
 
 def simulate(eps: float, T: int, n: int, *, rho: float = 0.0,

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Shaped
 from torch import Tensor
 
 from ilsupport._checks import check_horizon
-from ilsupport.envs.base import Env, Step, action_range
+from ilsupport.envs.base import Env, Step, action_range, takes_whole_numbers
 
 
 class Window(Env):
@@ -44,7 +44,7 @@ class Window(Env):
         """What `env` says of its episodes."""
         return getattr(self.env, "success", None)
 
-    def _start(self, n: int) -> Tensor:
+    def _first(self, n: int) -> Tensor:
         frame = self.env.reset(n, self._generator)
         if self.actions:
             frame = torch.cat([frame, frame.new_zeros(n, len(_bounds(self.action_space)[0]))], 1)
@@ -53,11 +53,11 @@ class Window(Env):
 
     def step(self, action: Shaped[Tensor, "n *act"]) -> Step:
         """One step of `env`; the oldest frame makes room for the new one."""
-        action = self._checked(action)
+        action = self._checked(action, self.action_space.shape, takes_whole_numbers(self.action_space))
         frame, reward, terminated, truncated = self.env.step(action)
         if self.actions:
             taken, space = action.to(self.device), self.action_space
-            if isinstance(space, Discrete):  # one-hot; torch's own looks at the numbers and waits for the device
+            if isinstance(space, Discrete):  # torch's own one_hot waits for the device to look at the numbers
                 taken = taken[:, None] == torch.arange(space.start, space.start + space.n, device=self.device)
             frame = torch.cat([frame, taken.flatten(1).to(frame.dtype)], 1)
         self._frames = torch.cat([self._frames[:, 1:], frame.unsqueeze(1)], 1)
