@@ -8,8 +8,9 @@ from ilsupport.bc import History, error_rate, fit
 from ilsupport.dagger import Round, dagger, exponential, first_round_only, linear, mixture
 from ilsupport.envs import BrakeLight, Camera, Driving, Fork, Gymnasium, Reach, Tightrope, Window
 from ilsupport.estimate import Estimate
-from ilsupport.experts import (brakelight_expert, cartpole_expert, driving_expert, fork_expert, from_sb3, pendulum_expert,
+from ilsupport.experts import (brakelight_expert, cartpole_expert, driving_expert, fork_expert, pendulum_expert,
                                reach_expert, reach_play, tightrope_expert)
+from ilsupport.interop import from_minari, from_sb3, to_minari
 from ilsupport.locomotion import LocomotionExpert
 from ilsupport.noise import DartRound, dart, demonstrate
 from ilsupport.policies import (GRU, Categorical, Chunked, Diffusion, Discretised, Flow, Gaussian, Latent,
@@ -17,7 +18,6 @@ from ilsupport.policies import (GRU, Categorical, Chunked, Diffusion, Discretise
 from ilsupport.random import generator, spawn
 from ilsupport.relabel import relabel
 from ilsupport.rollout import evaluate, rollout
-from ilsupport.storage import from_minari, to_minari
 from ilsupport.trajectories import Trajectories
 
 __all__ = [

@@ -122,7 +122,7 @@ def recovery(eps: Number, rho: Number, T: Number) -> Number:
     """sum_t (eps + (1 - eps) q_t), the exact cost with recovery rho; `sharp` at rho = 0 (thm-recovery)."""
     check_probability("rho", rho)
     eps_, T_, rho_ = _steps(eps, T, rho)
-    off = _sum_over_steps(lambda t: _relaxation((eps_ + rho_)[..., None], t), T_ - 1)
+    off = _relaxations(eps_ + rho_, T_ - 1)
     return _out(eps_ * T_ + (1 - eps_) * eps_ * off, eps, rho, T)
 
 
@@ -217,7 +217,7 @@ def _some_mistake(eps: Tensor, k: Tensor) -> Tensor:
 
 
 def _sharp(eps: Tensor, T: Tensor) -> Tensor:
-    return _sum_over_steps(lambda k: _some_mistake(eps[..., None], k), T)
+    return eps * _relaxations(eps, T)
 
 
 def _relaxation(rate: Tensor, t: Tensor) -> Tensor:
@@ -228,10 +228,19 @@ def _relaxation(rate: Tensor, t: Tensor) -> Tensor:
     return torch.where(small, t, moved / torch.where(small, 1.0, rate))
 
 
-def _sum_over_steps(term, T: Tensor) -> Tensor:
-    """sum_{k=1..T} term(k), for each T of a tensor; term takes k (K,) and gives (..., K)."""
-    k = torch.arange(1, max(int(T.max()), 1) + 1, dtype=torch.float64, device=T.device)
-    return torch.where(k <= T[..., None], term(k), 0.0).sum(-1)
+def _relaxations(rate: Tensor, T: Tensor) -> Tensor:
+    """The sum of `_relaxation(rate, t)` over t = 1, ..., T, whatever T.
+
+    In closed form where that keeps its digits; where rate T < 1 it cancels, and there the binomial series
+    sum_j C(T + 1, j + 2) (-rate)^j, of which twenty terms are more than enough.
+    """
+    term = T * (T + 1) / 2
+    series = term
+    for j in range(1, 20):
+        term = -term * rate * (T - j) / (j + 2)
+        series = series + term
+    closed = (T - (1 - rate) * _relaxation(rate, T)) / rate
+    return torch.where(rate * T < 1, series, closed)
 
 
 def _tensors(*xs: Number) -> list[Tensor]:

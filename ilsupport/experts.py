@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ilsupport._checks import check_probability
@@ -122,28 +122,6 @@ def fork_expert(generator: torch.Generator, left: float = 0.5) -> Callable[[Floa
         taken = fork.side(obs)
         taken = torch.where(taken == 0, torch.where(coin < left, 1, -1).to(obs.dtype), taken)
         return (fork.steer(obs, taken) + fork.TREMBLE * noise).clamp(-1, 1)
-    return act
-
-
-def from_sb3(model) -> Callable[[Shaped[Tensor, "n *obs"]], Shaped[Tensor, "n *act"]]:
-    """A Stable-Baselines3 model or policy as an expert: `dagger(env, from_sb3(PPO.load("ppo.zip")), ...)`.
-
-    `model` is anything with `predict(observations, deterministic=True) -> (actions, state)`; it plays its
-    most likely action. Raises TypeError for anything else, ValueError for a policy with memory, which needs
-    more than the observation.
-    """
-    if not callable(getattr(model, "predict", None)):
-        raise TypeError(f"model is {type(model).__name__}, expected a Stable-Baselines3 model or policy, "
-                        "with predict(observations, deterministic=True). A function of observations is an "
-                        "expert as it is.")
-
-    def act(obs: Tensor) -> Tensor:
-        actions, state = model.predict(obs.cpu().numpy(), deterministic=True)
-        if state is not None:
-            raise ValueError(f"{type(model).__name__} keeps a memory between steps, expected a policy of "
-                             "the current observation alone: an expert is asked about single states, in "
-                             "any order.")
-        return torch.as_tensor(actions, device=obs.device)
     return act
 
 

@@ -17,8 +17,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ilsupport._checks import check_between, check_discount, check_distribution, check_float64
-from ilsupport._checks import check_horizon, check_probability, check_shape
+from ilsupport._checks import (
+    check_between,
+    check_discount,
+    check_distribution,
+    check_float64,
+    check_horizon,
+    check_probability,
+    check_shape,
+)
 
 
 class _Tables(NamedTuple):
@@ -48,6 +55,10 @@ class MDP(_Tables):
         check_probability("cost", cost)
         lead = torch.broadcast_shapes(*(tables[name].shape[: -len(shapes[name])] for name in shapes))
         return super().__new__(cls, *(tables[name].expand(*lead, *shapes[name]) for name in shapes))
+
+    def to(self, device: torch.device | str) -> MDP:
+        """The same MDPs on another device; they stay float64, since all here is exact."""
+        return self._make(table.to(device) for table in self)
 
 
 def expert_of(mdp: MDP) -> Int[Tensor, "... S"]:

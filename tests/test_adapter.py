@@ -127,14 +127,17 @@ def test_a_rollout_is_what_the_environments_did(name, policy):
 
 
 @pytest.mark.parametrize("name, bound", [
-    ("Pendulum-v1", 2), ("CartPole-v1", None), ("HalfCheetah-v5", 1), ("Hopper-v5", 1), ("Walker2d-v5", 1), ("Ant-v5", 1)])
+    ("Pendulum-v1", 2), ("CartPole-v1", None), ("HalfCheetah-v5", 1), ("Hopper-v5", 1), ("Walker2d-v5", 1),
+    ("Ant-v5", 1)])
 def test_stepping_the_copies_ourselves_gives_what_syncvectorenv_gives(name, bound):
     if name.split("-")[0] in ("HalfCheetah", "Hopper", "Walker2d", "Ant"):
         pytest.importorskip("mujoco", reason="needs the extra ilsupport[mujoco]")
 
     def policy(obs):
-        return push_right(obs) if bound is None else (3 * obs[:, :Gymnasium(name).action_space.shape[0]]).clamp(-bound, bound)
-    ours = Gymnasium(lambda: gymnasium.make(name), horizon=60)  # a function, since CartPole has a vector version of its own
+        return push_right(obs) if bound is None else (3 * obs[:, :width]).clamp(-bound, bound)
+    # A function, since CartPole has a vector version of its own.
+    ours = Gymnasium(lambda: gymnasium.make(name), horizon=60)
+    width = ours.action_space.shape[0] if bound else 0
     theirs = Gymnasium(SyncVectorEnv([lambda: gymnasium.make(name)] * 4), horizon=60)
     for seed in range(2):
         a, b = (rollout(env, policy, 4, generator=generator(seed)) for env in (ours, theirs))
@@ -146,7 +149,8 @@ def test_stepping_the_copies_ourselves_gives_what_syncvectorenv_gives(name, boun
 
 def test_a_copy_whose_episode_is_over_is_not_stepped_again():
     book = []
-    data = rollout(Gymnasium(lambda: Diary(Count(2 + 3 * (len(book) % 2)), book), horizon=9), push_right, 2, generator=generator(0))
+    data = rollout(Gymnasium(lambda: Diary(Count(2 + 3 * (len(book) % 2)), book), horizon=9), push_right, 2,
+                   generator=generator(0))
     assert [len(pages) for pages in book[-2:]] == [1, 1], "and not started again"
     assert sorted(len(pages[0]) - 1 for pages in book[-2:]) == sorted(data.lengths().tolist()) == [2, 5]
 
@@ -157,7 +161,8 @@ def test_one_environment_twice_is_no_two_copies():
         Gymnasium(lambda: env, horizon=5).reset(2, generator(0))
 
 
-@pytest.mark.parametrize("options", [{"vectorization_mode": "sync"}, {"wrappers": [gymnasium.wrappers.FlattenObservation]}])
+@pytest.mark.parametrize("options", [{"vectorization_mode": "sync"},
+                                     {"wrappers": [gymnasium.wrappers.FlattenObservation]}])
 def test_options_of_make_vec_still_reach_it(options):
     env = Gymnasium("Pendulum-v1", **options)
     assert isinstance(env._vector, SyncVectorEnv)
@@ -300,10 +305,12 @@ class Odd(gymnasium.Env):
 
 
 @pytest.mark.parametrize("spaces, message", [
-    ({"observation_space": gymnasium.spaces.Dict(a=Discrete(2))}, r"observation space.*Gymnasium\(..., flatten=True\)"),
+    ({"observation_space": gymnasium.spaces.Dict(a=Discrete(2))},
+     r"observation space.*Gymnasium\(..., flatten=True\)"),
     ({"observation_space": gymnasium.spaces.Tuple([Discrete(2)])}, "observation space.*Tuple.*flatten=True"),
     ({"observation_space": gymnasium.spaces.Text(5)}, "observation space.*ObservationWrapper"),
-    ({"action_space": gymnasium.spaces.Dict(a=Discrete(2))}, "action space.*Dict.*ActionWrapper.*TransformAction"),
+    ({"action_space": gymnasium.spaces.Dict(a=Discrete(2))},
+     "action space.*Dict.*ActionWrapper.*TransformAction"),
 ])
 def test_other_spaces_are_refused_with_what_helps(spaces, message):
     with pytest.raises(TypeError, match=message):
@@ -314,8 +321,9 @@ class Echo(gymnasium.Env):
     """Shows and pays what was played; it ends when the sum of all that reaches `end`."""
 
     def __init__(self, action_space, end=1e9):
-        self.action_space, self.end, shape = action_space, end, action_space.shape
-        self.observation_space = action_space if isinstance(action_space, Discrete) else Box(-99, 99, shape, np.float32)
+        self.action_space, self.observation_space, self.end = action_space, action_space, end
+        if not isinstance(action_space, Discrete):
+            self.observation_space = Box(-99, 99, action_space.shape, np.float32)
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
@@ -326,7 +334,8 @@ class Echo(gymnasium.Env):
     def step(self, action):
         assert action in self.action_space, action
         self.total += np.sum(action)
-        return np.asarray(action, self.observation_space.dtype), float(np.sum(action)), bool(self.total >= self.end), False, {}
+        seen, over = np.asarray(action, self.observation_space.dtype), bool(self.total >= self.end)
+        return seen, float(np.sum(action)), over, False, {}
 
 
 VECTORS = [lambda make: make, lambda make: SyncVectorEnv([make] * 3)]  # copies of our own, and gymnasium's
@@ -368,7 +377,8 @@ def test_rows_of_whole_numbers(around, space, played, paid):
 class Parts(gymnasium.Env):
     """Observations in parts, as goal environments have them."""
 
-    observation_space = gymnasium.spaces.Dict(goal=Box(0, 9, (2,)), place=gymnasium.spaces.Tuple([Discrete(3), Box(0, 9, ())]))
+    observation_space = gymnasium.spaces.Dict(goal=Box(0, 9, (2,)),
+                                              place=gymnasium.spaces.Tuple([Discrete(3), Box(0, 9, ())]))
     action_space = gymnasium.spaces.Dict(gas=Box(0, 1, (1,)), wheel=Box(-1, 1, (2,)))
 
     def reset(self, *, seed=None, options=None):
@@ -391,10 +401,12 @@ def flat_actions():
                                               gymnasium.spaces.flatten_space(env.action_space))
 
 
-@pytest.mark.parametrize("around", [*VECTORS, lambda make: SyncVectorEnv([make] * 3, autoreset_mode=AutoresetMode.DISABLED)])
+@pytest.mark.parametrize("around", [
+    *VECTORS, lambda make: SyncVectorEnv([make] * 3, autoreset_mode=AutoresetMode.DISABLED)])
 def test_observations_in_parts_become_vectors_on_request(around):
     env = Gymnasium(around(flat_actions), horizon=6, flatten=True)
-    data = rollout(env, lambda obs: torch.tensor([[0.5, 0.25, 0.125]]).expand(len(obs), 3), 3, generator=generator(0))
+    data = rollout(env, lambda obs: torch.tensor([[0.5, 0.25, 0.125]]).expand(len(obs), 3), 3,
+                   generator=generator(0))
     assert data.observations.tolist() == [[[1, 2, 0, 1, 0, 0], [1, 2, 0, 1, 0, 1]]] * 3
     assert data.final_observations.tolist() == [[1, 2, 0, 1, 0, 2]] * 3
     assert data.rewards.tolist() == [[0.875] * 2] * 3
@@ -402,14 +414,16 @@ def test_observations_in_parts_become_vectors_on_request(around):
 
 def test_vectors_of_parts_that_restart_within_a_step_are_refused():
     with pytest.raises(ValueError, match="flatten=True.*SAME_STEP.*NEXT_STEP"):
-        Gymnasium(SyncVectorEnv([flat_actions], autoreset_mode=AutoresetMode.SAME_STEP), horizon=6, flatten=True)
+        Gymnasium(SyncVectorEnv([flat_actions], autoreset_mode=AutoresetMode.SAME_STEP), horizon=6,
+                  flatten=True)
 
 
 class Reused(VectorEnv):
     """Writes every step into the same arrays, and the actions that it was given too."""
 
     metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}
-    single_observation_space, single_action_space, num_envs = Box(-9, 9, (1,), np.float64), Box(-9, 9, (1,), np.float32), 2
+    single_observation_space, single_action_space = Box(-9, 9, (1,), np.float64), Box(-9, 9, (1,), np.float32)
+    num_envs = 2
 
     def reset(self, *, seed=None, options=None):
         self.arrays = np.zeros((2, 1)), np.zeros(2), np.zeros(2, bool), np.zeros(2, bool)
@@ -455,7 +469,8 @@ def test_success_is_what_the_last_step_of_each_episode_said(mode, always):
         made = iter([1, 1, *lengths])
         env = Gymnasium(lambda: Quest(next(made), always), horizon=7)
     else:
-        env = Gymnasium(SyncVectorEnv([lambda k=k: Quest(k, always) for k in lengths], autoreset_mode=mode), horizon=7)
+        env = Gymnasium(SyncVectorEnv([lambda k=k: Quest(k, always) for k in lengths], autoreset_mode=mode),
+                        horizon=7)
     assert env.success is None
     env.reset(4, generator(0))
     assert env.success is None, "nothing said yet"
@@ -489,7 +504,8 @@ def test_the_worlds_of_the_book_by_id_have_a_time_limit_and_another_moves_it(mak
 
 
 def test_a_fork_by_id_pays_at_the_end_of_its_own_horizon():
-    data = rollout(Gymnasium("ilsupport/Fork-v0", horizon=5), lambda obs: 0 * obs[:, :2] - 1, 2, generator=generator(0))
+    data = rollout(Gymnasium("ilsupport/Fork-v0", horizon=5), lambda obs: 0 * obs[:, :2] - 1, 2,
+                   generator=generator(0))
     assert data.rewards.tolist() == [[0, 0, 0, 0, -1]] * 2
 
 
@@ -525,7 +541,8 @@ def test_a_step_is_one_transfer_up(name):
     """`meta` stands for a device; actions come from the host here, so none goes down."""
     env = Gymnasium(name, device="meta")
     env.reset(3, generator(0))
-    action = torch.zeros(3, *env.action_space.shape, dtype=torch.int64 if name != "Pendulum-v1" else torch.float32)
+    kind = torch.float32 if name == "Pendulum-v1" else torch.int64
+    action = torch.zeros(3, *env.action_space.shape, dtype=kind)
     with Transfers() as transfers:
         obs, reward, terminated, truncated = env.step(action)
     assert transfers.count == 1
@@ -540,7 +557,8 @@ def test_a_step_is_one_transfer_up(name):
 def test_what_was_packed_for_a_transfer_comes_out_whole(name, dtype, monkeypatch):
     elsewhere = SimpleNamespace(type="elsewhere")  # a device whose memory is the host's
     move = torch.Tensor.to
-    monkeypatch.setattr(torch.Tensor, "to", lambda x, *to, **as_: x if elsewhere in to else move(x, *to, **as_))
+    monkeypatch.setattr(torch.Tensor, "to", lambda x, *to, **as_: x if elsewhere in to
+                        else move(x, *to, **as_))
     steps = []
     for device in (torch.device("cpu"), elsewhere):
         env = Gymnasium(name, dtype=dtype)

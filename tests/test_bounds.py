@@ -38,6 +38,38 @@ def test_sharp_keeps_its_digits_where_the_closed_form_has_none():
     assert abs(closed / bounds.sharp(eps, T) - 1) > 1e-3
 
 
+@settings(deadline=None)
+@given(st.fractions(0, 1, max_denominator=10**6), st.fractions(0, 1, max_denominator=1000),
+       st.integers(1, 60))
+def test_recovery_agrees_with_rational_arithmetic(eps, rho, T):
+    off, exact = Fraction(0), Fraction(0)
+    for _ in range(T):
+        exact += eps + (1 - eps) * off
+        off = (1 - off) * eps + off * (1 - rho)
+    assert bounds.recovery(float(eps), float(rho), T) == pytest.approx(float(exact), rel=1e-11)
+
+
+@pytest.mark.parametrize("T", [10**5, 10**11, 2**52])
+@pytest.mark.parametrize("x", [0.0, 1e-9, 0.5, 0.999999, 1.0, 1.000001, 3.0, 700.0])
+def test_horizons_of_any_length_cost_nothing(T, x):
+    """x = eps T decides; a table of T entries would take 800 GB at T = 10^11."""
+    law = bounds.sharp(x / T, T)
+    limit = x / 2 - x**2 / 6 if x < 1e-3 else 1 - (1 - math.exp(-x)) / x  # of J / T, for long ropes
+    assert law / T == pytest.approx(limit, rel=1e-3)
+    assert bounds.recovery(x / T, 0.0, T) == pytest.approx(law)
+    assert 0 <= bounds.recovery(x / T, 0.5, T) <= law * (1 + 1e-12)
+
+
+def test_the_closed_form_meets_the_series():
+    T = torch.tensor([1, 2, 3, 10, 1000, 10**6, 10**9], dtype=torch.float64)
+    below, above = (bounds.sharp((1 + side * 1e-12) / T.clamp(min=1 + 1e-9), T) for side in (-1, 1))
+    torch.testing.assert_close(below, above, rtol=1e-11, atol=0)
+
+
+def test_a_long_horizon_as_it_was_met():
+    assert bounds.sharp(0.1, 10**11) == pytest.approx(10**11 - 9, rel=1e-15)
+
+
 def test_numbers_of_the_theory():
     assert bounds.sharp(0.05, 20) == pytest.approx(7.811, abs=5e-4)
     assert bounds.average([1.0] + [0.0] * 19).item() == 20  # the counterexample: average error 0.05, cost 20

@@ -25,12 +25,14 @@ def test_the_expert_never_pays_and_its_opposite_always_does(device, dtype):
     assert good.observations.dtype == dtype and not good.rewards.any()
     bad = rollout(env, lambda obs: 1 - brakelight_expert(obs), 20, generator=generator(0, device))
     assert (bad.rewards == -1).all()
-    assert (rollout(Window(env, 3), brakelight_expert, 4, generator=generator(0, device)).returns() == 0).all()
+    assert (rollout(Window(env, 3), brakelight_expert, 4,
+                    generator=generator(0, device)).returns() == 0).all()
 
 
 def test_the_road_and_the_camera_are_what_the_page_says():
     q, noise, n = 0.2, 1.5, 4000
-    drive = rollout(BrakeLight(truth=True, switch=q, noise=noise, horizon=12), brakelight_expert, n, generator=generator(1))
+    drive = rollout(BrakeLight(truth=True, switch=q, noise=noise, horizon=12), brakelight_expert, n,
+                    generator=generator(1))
     camera, light, truth = drive.observations.unbind(-1)
     assert not truth[:, 0].any() and not light[:, 0].any()
     t = torch.arange(12)
@@ -51,7 +53,8 @@ def test_the_light_shows_the_last_action_and_moves_nothing():
     assert torch.equal(drive.observations[:, 1:, 1], drive.actions[:, :-1].float())
     taped = rollout(BrakeLight(truth=True, light=False), brakelight_expert, 30, generator=generator(2))
     assert not taped.observations[..., 1].any()
-    assert torch.equal(taped.observations[..., [0, 2]], drive.observations[..., [0, 2]])  # whatever was played
+    assert torch.equal(taped.observations[..., [0, 2]],
+                       drive.observations[..., [0, 2]])  # whatever was played
     assert torch.equal(drive.rewards, -(drive.actions != drive.observations[..., 2]).float())
 
 
@@ -62,7 +65,8 @@ def test_without_noise_the_camera_is_the_truth():
 
 
 def test_bad_input():
-    for wrong in (dict(switch=1.5), dict(switch=-0.1), dict(noise=-1.0), dict(noise=float("nan")), dict(horizon=0)):
+    for wrong in (dict(switch=1.5), dict(switch=-0.1), dict(noise=-1.0), dict(noise=float("nan")),
+                  dict(horizon=0)):
         with pytest.raises(ValueError):
             BrakeLight(**wrong)
     with pytest.raises(ValueError, match=r"BrakeLight\(truth=True\)"):
@@ -81,7 +85,8 @@ def test_the_light_lowers_the_loss_and_raises_the_cost():
     """Page 8's claim in small: five students each, from seeds that the page does not use."""
     env, g, result = BrakeLight(truth=True), generator(11), []
     demos = rollout(env, brakelight_expert, 5 * 40, generator=g)
-    data, held_out = [demos[k * 40:(k + 1) * 40] for k in range(5)], rollout(env, brakelight_expert, 100, generator=g).pairs()
+    data, held_out = [demos[k * 40:(k + 1) * 40]
+                      for k in range(5)], rollout(env, brakelight_expert, 100, generator=g).pairs()
     for see, size in ((lambda obs: obs[..., :1], 1), (scene, 2)):
         policy = View(Categorical(size, 2, generator=spawn(g, 5)), see)
         fit(policy, data, generator=g, steps=800)

@@ -1,4 +1,4 @@
-"""The camera: the table of ready-made rows against pixels worked out one by one, and what spoils a picture."""
+"""The camera: the table of ready-made rows against pixels worked out singly, and what spoils a picture."""
 import pytest
 import torch
 

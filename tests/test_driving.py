@@ -15,16 +15,18 @@ from ilsupport.envs.driving import RAIL, SPEED, STEP, TURN, WAVES
 
 
 def road_from_above(phases, metres, fine=1e-3):
-    """The road in the plane, integrated finely from where the car starts: positions (k, 2) and directions (k,)."""
+    """The road in the plane, integrated finely from the start: positions (k, 2) and directions (k,)."""
     s = torch.arange(0, metres, fine, dtype=torch.float64)
-    bend = sum(a * torch.sin(2 * math.pi * s / length + phase) for (length, a), phase in zip(WAVES, phases)) * FULL_LOCK
+    bend = sum(a * torch.sin(2 * math.pi * s / length + phase)
+               for (length, a), phase in zip(WAVES, phases)) * FULL_LOCK
     direction = torch.cumsum(bend * fine, 0)
-    return torch.stack([torch.cumsum(torch.cos(direction) * fine, 0), torch.cumsum(torch.sin(direction) * fine, 0)], 1), direction
+    return torch.stack([torch.cumsum(torch.cos(direction) * fine, 0),
+                        torch.cumsum(torch.sin(direction) * fine, 0)], 1), direction
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_car_drives_a_bicycles_path_over_a_road_in_the_plane(seed):
-    """Road coordinates against the plane: there the car is a point on a circle of curvature steering * FULL_LOCK."""
+    """Road coordinates against the plane: a point on a circle of curvature steering * FULL_LOCK."""
     g = il.generator(seed)
     env = il.Driving(dtype=torch.float64)
     env.reset(1, g)
@@ -108,7 +110,8 @@ def test_steering_units_steer_as_their_number_says(device):
 
 
 def test_one_seed_one_drive_and_cameras_change_nothing_about_it(device):
-    drives = [il.rollout(il.Driving(device=device), il.driving_expert, 4, generator=il.generator(3, device), horizon=50)
+    drives = [il.rollout(il.Driving(device=device), il.driving_expert, 4, generator=il.generator(3, device),
+                         horizon=50)
               for _ in range(2)]
     assert torch.equal(drives[0].observations, drives[1].observations)
     env = il.Driving(cameras=("left", "right"), device=device)
@@ -119,7 +122,8 @@ def test_one_seed_one_drive_and_cameras_change_nothing_about_it(device):
     assert torch.equal(env.features, drives[0].observations[:, 49])
 
 
-@pytest.mark.parametrize("options", [{"cameras": ("left", "centre", "right")}, {"bins": 15}, {"render_mode": "rgb_array"}])
+@pytest.mark.parametrize("options", [{"cameras": ("left", "centre", "right")}, {"bins": 15},
+                                     {"render_mode": "rgb_array"}])
 def test_gymnasium_accepts_every_kind(options):
     check_env(gymnasium.make("ilsupport/Driving-v0", **options).unwrapped)
 
@@ -130,14 +134,17 @@ def test_render_draws_the_road():
     view = env.render()
     assert view.shape == (240, 320, 3) and view.dtype == np.uint8
     bottom = view[-1].astype(int)
-    assert abs(bottom[160] - bottom[130]).max() < 180 and bottom[0, 1] > bottom[0, 0]  # tarmac or a dash; grass is green
-    with pytest.raises(ValueError, match="render_mode is 'rgb_array', expected None for ilsupport/Tightrope-v0"):
+    assert abs(bottom[160] - bottom[130]).max() < 180, "tarmac or a dash"
+    assert bottom[0, 1] > bottom[0, 0], "grass is green"
+    with pytest.raises(ValueError, match="render_mode is 'rgb_array', expected None for "
+                                         "ilsupport/Tightrope-v0"):
         gymnasium.make("ilsupport/Tightrope-v0", render_mode="rgb_array")
 
 
 @pytest.mark.parametrize("options, words", [
     ({"bins": 1}, "bins is 1"), ({"cameras": "left"}, r"expected a sequence, such as \('left',\)"),
-    ({"cameras": ("top",)}, "camera 'top', expected one of left, centre, right"), ({"horizon": 0}, "horizon")])
+    ({"cameras": ("top",)}, "camera 'top', expected one of left, centre, right"),
+    ({"horizon": 0}, "horizon")])
 def test_bad_options(options, words):
     with pytest.raises(ValueError, match=words):
         il.Driving(**options)

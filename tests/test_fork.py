@@ -36,7 +36,7 @@ def test_the_expert_decides_on_the_first_step_and_keeps_its_side(shown):
 
 
 def test_the_choice_is_a_coin_that_the_observation_does_not_show(shown):
-    """Two modes at the start, and neither position nor velocity says which: the same observation, both answers."""
+    """Two modes at the start, and no observation says which: the same one, both answers."""
     start, first = shown.observations[:, 0], shown.actions[:, 0, 1]
     assert ((first.abs() - 0.8).abs() < 5 * fork.TREMBLE).all()
     correlation = torch.corrcoef(torch.stack([*start.T, first.sign()]))[-1, :-1]

@@ -52,5 +52,5 @@ def test_what_cannot_be_an_expert_is_refused():
 
 
 def test_the_experts_need_no_simulator():
-    hidden = "import sys; sys.modules['mujoco'] = None; import ilsupport; ilsupport.LocomotionExpert('HalfCheetah-v5')"
-    subprocess.run([sys.executable, "-c", hidden], check=True)
+    hidden = "import sys; sys.modules['mujoco'] = None; import ilsupport as il; "
+    subprocess.run([sys.executable, "-c", hidden + "il.LocomotionExpert('HalfCheetah-v5')"], check=True)

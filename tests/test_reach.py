@@ -12,7 +12,7 @@ from ilsupport.envs.reach import RADIUS, SPEED, Reach
 
 @st.composite
 def mazes(draw):
-    """Any maze of up to 7 x 7 whose free cells are connected: those that a walk from one free cell has visited."""
+    """Any maze of up to 7 x 7 whose free cells are connected: those that a walk has visited."""
     size = draw(st.integers(2, 7))
     row, column = draw(st.integers(0, size - 1)), draw(st.integers(0, size - 1))
     free = {(row, column)}
@@ -26,15 +26,17 @@ def mazes(draw):
 def in_wall(maze, place):
     """By hand and in float64: is the place more than rounding deep inside a wall, or outside the square?"""
     (x, y), slack, size = place, 1e-6, len(maze)
-    column, row = ({min(max(int((z + s) * size / 2), 0), size - 1) for s in (-slack, slack)} for z in (x + 1, 1 - y))
+    column, row = ({min(max(int((z + s) * size / 2), 0), size - 1) for s in (-slack, slack)}
+                   for z in (x + 1, 1 - y))
     return max(abs(x), abs(y)) > 1 or all(maze[i][j] == "#" for i in row for j in column)
 
 
 @given(maze=mazes(), seed=st.integers(0, 99), actions=st.lists(
-    st.tuples(*[st.one_of(st.sampled_from([-1.0, 0.0, 1.0]), st.floats(-3, 3, width=32))] * 2), min_size=1, max_size=60))
+    st.tuples(*[st.one_of(st.sampled_from([-1.0, 0.0, 1.0]), st.floats(-3, 3, width=32))] * 2), min_size=1,
+    max_size=60))
 @settings(deadline=None, max_examples=60)
 def test_no_sequence_of_actions_enters_a_wall(maze, seed, actions):
-    """Nor jumps over one: a step is shorter than a wall is thick, and its halfway points are looked at as well."""
+    """Nor jumps over one: a step is shorter than a wall is thick, and its halfway points count too."""
     env = Reach(maze=maze)
     place = env.reset(4, il.generator(seed))[:, :2]
     for action in actions:
@@ -61,14 +63,15 @@ def test_the_expert_reaches_every_goal_by_about_the_length_it_promises(maze, see
 
 
 def test_straight_on_and_round_the_corner():
-    """In the ring of cells about a wall the opposite corner is two sides away, the neighbour one straight line."""
+    """In the ring of cells about a wall the opposite corner is two sides away, the next one line."""
     env = Reach(maze=("...", ".#.", "..."), dtype=torch.float64)
     places = torch.tensor([[-2 / 3, -2 / 3], [2 / 3, 2 / 3], [2 / 3, -2 / 3]], dtype=torch.float64)
     far, near = env.distance(places[[0, 0]], places[[1, 2]]).tolist()
     assert near == pytest.approx(4 / 3) and far == pytest.approx(8 / 3)
 
 
-@pytest.mark.parametrize("bad,said", [([0.0, -0.9], "lies inside a wall"), ([0.0, 1.5], "lies outside the maze")])
+@pytest.mark.parametrize("bad,said", [([0.0, -0.9], "lies inside a wall"),
+                                      ([0.0, 1.5], "lies outside the maze")])
 def test_no_distance_to_or_from_where_nobody_can_be(bad, said):
     env, here, there = Reach(), torch.tensor([[0.5, 0.5]]), torch.tensor([bad])
     with pytest.raises(ValueError, match=f"goal .* {said}"):
@@ -84,7 +87,8 @@ def test_cost_counts_the_steps_away_from_the_goal(device, dtype):
     walks = il.rollout(env, right, 3, generator=il.generator(0, device))
     # Steps end at -0.8, -0.7, ...: 0 is within 0.1 of the goal at 0; of -0.1 and 0.1 rounding decides.
     assert walks.observations.dtype == dtype
-    assert ((18 <= -walks.returns()) & (-walks.returns() <= 19)).all()  # it walks on: one step is within, or two
+    assert ((18 <= -walks.returns()) & (-walks.returns()
+                                        <= 19)).all()  # it walks on: one step is within, or two
     assert walks.rewards[:, 8].eq(0).all()
     assert not walks.terminated.any()
 
@@ -156,7 +160,8 @@ def test_bad_actions_and_bad_observations():
 
 
 def test_through_gymnasium_with_a_maze_and_goals_of_ones_own():
-    env = gymnasium.make("ilsupport/Reach-v0", maze=["...", ".#.", "..."], goals=torch.tensor([[0.6, 0.6]]), horizon=50)
+    env = gymnasium.make("ilsupport/Reach-v0", maze=["...", ".#.", "..."], goals=torch.tensor([[0.6, 0.6]]),
+                         horizon=50)
     obs, _ = env.reset(seed=0)
     act = il.reach_expert(env.unwrapped.tensor_env)
     for _ in range(50):

@@ -36,7 +36,8 @@ def test_runs_where_its_generator_lives(device):
     assert simulate_by_steps(0.1, 50, 10, rho=0.2, generator=generator(0, device)).device.type == device.type
 
 
-@pytest.mark.parametrize("bad", [dict(eps=1.1), dict(eps=-0.1), dict(eps=float("nan")), dict(rho=2.0), dict(T=0), dict(n=0)])
+@pytest.mark.parametrize("bad", [dict(eps=1.1), dict(eps=-0.1), dict(eps=float("nan")), dict(rho=2.0),
+                                 dict(T=0), dict(n=0)])
 def test_bad_numbers_are_refused(bad):
     for play in (simulate, simulate_by_steps):
         with pytest.raises(ValueError):

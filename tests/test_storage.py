@@ -3,8 +3,6 @@ import os
 from dataclasses import fields, replace
 from types import SimpleNamespace
 
-import gymnasium
-import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Box, Discrete
@@ -13,16 +11,12 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from ilsupport import (
-    Gymnasium,
     Tightrope,
     Trajectories,
-    from_minari,
     generator,
-    pendulum_expert,
     rollout,
     storage,
     tightrope_expert,
-    to_minari,
 )
 
 Odd = SimpleNamespace(observation_space=Box(-9, 9, (2,)), action_space=Discrete(3))
@@ -150,117 +144,3 @@ def test_files_and_folders_that_are_not_there(tmp_path):
         Trajectories.load(tmp_path)
     with pytest.raises(FileNotFoundError, match="make it first"):
         example().save(tmp_path / "nowhere" / "x")
-
-
-@pytest.fixture
-def minari(tmp_path, monkeypatch):
-    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
-    pytest.importorskip("h5py", reason="Minari lacks its file format: pip install 'ilsupport[minari]'")
-    return pytest.importorskip("minari", reason="Minari is not installed: pip install 'ilsupport[minari]'")
-
-
-def padding_zeroed(data):
-    """`data` with zeros where no step is real: what comes back of the padding."""
-    def clean(value):
-        return value * data.mask.view(*data.mask.shape, *[1] * (value.ndim - 2))
-    return replace(data, observations=clean(data.observations), actions=clean(data.actions),
-                   rewards=clean(data.rewards), labels=None if data.labels is None else clean(data.labels))
-
-
-@pytest.mark.parametrize("act", [(), (2,)])
-@pytest.mark.parametrize("labels", [False, True])
-def test_to_minari_and_back(minari, act, labels, dtype):
-    data = example(act=act, labels=labels, dtype=dtype)
-    there = SimpleNamespace(observation_space=Odd.observation_space,
-                            action_space=Box(-9, 9, act) if act else Odd.action_space)
-    written = to_minari(data, "here/demos-v0", there, author="somebody")
-    assert written.total_steps == data.steps and "somebody" in written.storage.metadata["author"]
-    for back in (from_minari(written, dtype), from_minari("here/demos-v0", dtype)):
-        assert_same(back, padding_zeroed(data))
-
-
-def test_minaris_own_reader_sees_whole_episodes(minari):
-    data = rollout(Gymnasium("Pendulum-v1"), pendulum_expert, 3, generator=generator(0), horizon=12)
-    to_minari(data, "pendulum/scripted-v0", Gymnasium("Pendulum-v1"))
-    dataset = minari.load_dataset("pendulum/scripted-v0")
-    assert dataset.recover_environment().spec.id == "Pendulum-v1"
-    for i, episode in enumerate(dataset):
-        assert episode.observations.shape == (13, 3) and episode.actions.shape == (12, 1)
-        assert episode.observations[0] in dataset.observation_space
-        assert episode.actions[0] in dataset.action_space
-        assert episode.truncations.tolist() == [False] * 11 + [True] and not episode.terminations.any()
-        assert torch.equal(torch.as_tensor(episode.observations[-1]), data.final_observations[i])
-
-
-@pytest.mark.parametrize("env", ["ilsupport/Tightrope-v0", Tightrope()])
-def test_episodes_of_our_own_environments(minari, env):
-    data = rollout(Tightrope(horizon=5), tightrope_expert, 2, generator=generator(0))
-    assert_same(from_minari(to_minari(data, "tightrope/demos-v0", env)), data)
-
-
-def test_terminated_episodes_stay_terminated(minari):
-    data = rollout(Gymnasium("CartPole-v1"), lambda obs: (obs[:, 0] > 0).long(), 4, generator=generator(0))
-    assert data.terminated.all()
-    dataset = to_minari(data, "cartpole/falls-v0", "CartPole-v1")
-    assert from_minari(dataset).terminated.all()
-    assert not any(episode.truncations.any() for episode in dataset)
-
-
-@pytest.mark.filterwarnings("ignore:.* is set to None:UserWarning")
-def test_a_data_set_that_somebody_else_wrote(minari):
-    """Written as Minari's own collector writes: lists, infos of its own with one entry more than steps."""
-    from minari.data_collector import EpisodeBuffer
-    env = gymnasium.make("CartPole-v1")
-    seen, over = [env.reset(seed=0)[0]], False
-    while not over:
-        obs, _, over, *_ = env.step(1)
-        seen.append(obs)
-    steps = len(seen) - 1
-    buffer = EpisodeBuffer(id=0, seed=0, observations=seen, actions=[1] * steps, rewards=[1.0] * steps,
-                           terminations=[False] * (steps - 1) + [True], truncations=[False] * steps,
-                           infos={"energy": [0.5] * (steps + 1)})
-    data = from_minari(minari.create_dataset_from_buffers("cartpole/right-v0", [buffer], env=env))
-    assert data.terminated.all() and data.labels is None and data.returns().tolist() == [steps]
-    assert torch.equal(data.observations[0], torch.tensor(np.stack(seen[:-1])))
-    assert data.actions.tolist() == [[1] * steps]
-
-
-def test_minari_refusals(minari):
-    data = rollout(Tightrope(horizon=5), tightrope_expert, 2, generator=generator(0))
-    with pytest.raises(ValueError, match="final_observations.*T \\+ 1"):
-        to_minari(replace(data, final_observations=None), "here/demos-v0", Tightrope())
-    with pytest.raises(TypeError, match="expected a single environment"):
-        to_minari(data, "here/demos-v0", 3)
-    with pytest.raises(ValueError, match=r"observations have shape \(2, 5, 9\), expected \('n', 'T', 4\)"):
-        to_minari(data, "here/demos-v0", "CartPole-v1")
-    with pytest.raises(FileNotFoundError, match="here/demos-v0"):
-        from_minari("here/demos-v0")
-    to_minari(data, "here/demos-v0", Tightrope())
-    with pytest.raises(ValueError, match="already exists"):
-        to_minari(data, "here/demos-v0", Tightrope())
-
-
-@pytest.mark.parametrize("dataset_id", ["no-version", "h/demos-v0", "a space-v0", ""])
-def test_bad_names_leave_nothing_behind(minari, tmp_path, dataset_id):
-    with pytest.raises(ValueError, match="expected a name with a version"):
-        to_minari(example(), dataset_id, Tightrope())
-    assert os.listdir(tmp_path) == []
-
-
-@pytest.mark.parametrize("space", ["observation_space", "action_space"])
-def test_a_data_set_of_other_spaces(minari, space):
-    written = to_minari(example(), "here/demos-v0", Odd, **{space: gymnasium.spaces.MultiBinary(2)})
-    with pytest.raises(TypeError, match=f"{space[:-6]} space.*MultiBinary.*expected Box or Discrete"):
-        from_minari(written)
-
-
-def test_a_data_set_without_episodes(minari):
-    written = to_minari(example(), "here/demos-v0", Odd)
-    with pytest.raises(ValueError, match="no episodes"):
-        from_minari(written.filter_episodes(lambda episode: False))
-
-
-def test_without_minari_it_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "minari", None)
-    with pytest.raises(ImportError, match=r"ilsupport\[minari\]"):
-        from_minari("a/b-v0")

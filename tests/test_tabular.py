@@ -233,3 +233,11 @@ def test_bad_input_is_told_what_is_wrong(call, told):
 def test_what_is_of_the_wrong_type_is_refused(call, told):
     with pytest.raises(TypeError, match=told):
         call()
+
+
+def test_mdps_move_and_stay_exact(device):
+    mdp = tabular.cliff(4).to(device)
+    assert isinstance(mdp, MDP) and {(x.device.type, x.dtype) for x in mdp} == {(device.type, F64)}
+    assert {x.device.type for x in mdp.to("meta")} == {"meta"}
+    learner = tabular.erring(tabular.expert_of(mdp), torch.full((5,), 0.1, dtype=F64, device=device), 2)
+    assert tabular.expected_cost(mdp, learner, 9).device.type == device.type

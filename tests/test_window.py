@@ -54,7 +54,8 @@ def test_continuous_actions_and_the_spaces_that_hold_them():
     space = env.observation_space
     assert space.shape == (3, 3) and space.dtype == play.observations.numpy().dtype
     assert all(space.contains(frame) for frame in play.observations.flatten(0, 1).numpy())
-    assert space.low[0].tolist() == [0, 0, 0] and space.high[0].tolist() == [100, 2, 2]  # finite, zeros included
+    assert space.low[0].tolist() == [0, 0,
+                                     0] and space.high[0].tolist() == [100, 2, 2]  # finite, zeros included
 
 
 def test_any_environment_of_gymnasium_fits():

@@ -182,7 +182,7 @@ def _time_limit(env: gymnasium.Env | VectorEnv) -> int | None:
 
 def _flattened(vector: VectorEnv, flatten: bool) -> VectorEnv:
     if flatten and _autoreset_mode(vector) is AutoresetMode.SAME_STEP:
-        raise ValueError("flatten=True of a vector environment with autoreset mode SAME_STEP, which gymnasium "
+        raise ValueError("flatten=True of a vector environment in autoreset mode SAME_STEP, which gymnasium "
                          "cannot flatten; make it with AutoresetMode.NEXT_STEP.")
     return gymnasium.wrappers.vector.FlattenObservation(vector) if flatten else vector
 

@@ -23,10 +23,10 @@ class Env:
     out. `success` says which of the last episodes reached their goal, `(n,)`, where the environment tells,
     else None.
 
-    A world of our own defines `_first(n)`, which gives the first observations, and `_next(action)`, which takes
-    actions by `_whole` or `_floats` and gives the next observations and the rewards; nothing ends early in it. An
-    environment need not be one of this class: what has these attributes, `reset` and `step` is one. Public
-    attributes are settings, state begins with an underscore. Raises ValueError for a horizon below 1.
+    A world of our own defines `_first(n)`, which gives the first observations, and `_next(action)`, which
+    takes actions by `_whole` or `_floats` and gives the next observations and the rewards; nothing ends early
+    in it. An environment need not be one of this class: what has these attributes, `reset` and `step` is one.
+    Public attributes are settings, state begins with an underscore. Raises ValueError for a horizon below 1.
     """
 
     observation_space: gymnasium.Space
