@@ -20,7 +20,7 @@ from serve import serve
 from torch import nn
 
 import ilsupport as il
-from ilsupport.envs import Gymnasium, simulate, simulate_by_steps
+from ilsupport.envs import Gymnasium, simulate
 
 DEVICE = torch.device(sys.argv[1] if len(sys.argv) > 1 else "cpu")
 
@@ -78,7 +78,8 @@ def epoch_of_fit(make, data, batch, students=1, **options) -> float:
     """Seconds of one epoch, a student."""
     policy = make(seeded(0) if students == 1 else il.spawn(seeded(0), students))
     steps = len(data[0]) // batch
-    return seconds(lambda: il.fit(policy, data, generator=seeded(1), steps=steps, batch_size=batch, **options)) / students
+    return seconds(lambda: il.fit(policy, data, generator=seeded(1), steps=steps, batch_size=batch,
+                                  **options)) / students
 
 
 def discrete(width):
@@ -93,21 +94,22 @@ def held_out_loss(autocast) -> float:
     """Squared error on 10,000 held-out pairs after 4 epochs of 17 -> 6, for "same held-out loss"."""
     obs, target = locomotion_tensors()
     policy = continuous(seeded(0))
-    il.fit(policy, (obs[10_000:], target[10_000:]), generator=seeded(1), steps=4 * 360, batch_size=256, autocast=autocast)
+    il.fit(policy, (obs[10_000:], target[10_000:]), generator=seeded(1), steps=4 * 360, batch_size=256,
+           autocast=autocast)
     with torch.no_grad():
         return float(((policy.act(obs[:10_000]) - target[:10_000]) ** 2).mean())
 
 
 def dagger_run() -> dict:
-    """Five rounds of 4,000 labels on CartPole, with as many gradient steps as the peer's four epochs a round."""
+    """Five rounds of 4,000 labels on CartPole, as many gradient steps as the peer's four epochs a round."""
     env, rounds = Gymnasium("CartPole-v1", device=DEVICE), []
 
     def train(policy, data, *, generator):
         return il.fit(policy, data, generator=generator, steps=4 * data.steps // 32, batch_size=32)
 
     def run():
-        rounds.extend(il.dagger(env, il.experts.cartpole_expert, discrete(32), rounds=5, n=8, generator=seeded(0),
-                                train=train))
+        rounds.extend(il.dagger(env, il.experts.cartpole_expert, discrete(32), rounds=5, n=8,
+                                generator=seeded(0), train=train))
     took = seconds(run)
     returns = [il.evaluate(env, r.policy, 50, generator=seeded(1)).mean for r in rounds]
     enough = [r.labels for r, value in zip(rounds, returns) if value >= 475]
@@ -123,7 +125,8 @@ def native_steps(policy: bool, width: int, T: int) -> float:
     """Steps a second of Tightrope, `width` copies at once."""
     env = il.Tightrope(device=DEVICE)
     if policy:
-        return width * T / seconds(lambda: il.evaluate(env, policy_64(), width, generator=seeded(0), horizon=T))
+        return width * T / seconds(lambda: il.evaluate(env, policy_64(), width, generator=seeded(0),
+                                                       horizon=T))
     env.reset(width, seeded(0))
     action = torch.zeros(width, dtype=torch.int64, device=DEVICE)
     return width * T / seconds(lambda: [env.step(action) for _ in range(T)])
@@ -158,6 +161,18 @@ def gymnasium_steps(name: str, width: int, mode: str, T: int, policy: bool) -> f
     return width * T / seconds(run)
 
 
+def simulate_by_steps(eps: float, T: int, n: int, rho: float, generator: torch.Generator) -> torch.Tensor:
+    """What `simulate` draws, one step after the other."""
+    on = torch.ones(n, dtype=torch.bool, device=generator.device)
+    costs = torch.zeros(n, dtype=torch.float64, device=generator.device)
+    for _ in range(T):
+        wrong = torch.rand(n, generator=generator, device=generator.device) < eps
+        back = torch.rand(n, generator=generator, device=generator.device) < rho
+        costs += wrong | ~on
+        on = torch.where(on, ~wrong, back)
+    return costs
+
+
 def imports(line: str) -> float:
     return seconds(lambda: subprocess.run([sys.executable, "-c", line], check=True))
 
@@ -188,7 +203,7 @@ def cheetah_actions() -> np.ndarray:
 
 
 def bare_cheetah(copies: int | None = None) -> float:
-    """Steps a second of the same actions without a policy: one environment in a loop, or gymnasium's AsyncVectorEnv."""
+    """Steps a second of the same actions, no policy: one environment, or gymnasium's AsyncVectorEnv."""
     actions = cheetah_actions()
     if copies is None:
         env, played = gymnasium.make("HalfCheetah-v5"), actions[:8].reshape(-1, 6)
@@ -213,7 +228,8 @@ serve({
     "loco256 bare": lambda: bare(locomotion_tensors(), (17, 256, 256, 6), 256, nn.functional.mse_loss, None),
     "loco4096": lambda: epoch_of_fit(continuous, locomotion_tensors(), 4096),
     "loco4096 bf16": lambda: epoch_of_fit(continuous, locomotion_tensors(), 4096, autocast=True),
-    "loco4096 bare": lambda: bare(locomotion_tensors(), (17, 256, 256, 6), 4096, nn.functional.mse_loss, None),
+    "loco4096 bare": lambda: bare(locomotion_tensors(), (17, 256, 256, 6), 4096, nn.functional.mse_loss,
+                                  None),
     "held-out float32": lambda: held_out_loss(False),
     "held-out bf16": lambda: held_out_loss(True),
     "dagger": dagger_run,
@@ -223,11 +239,12 @@ serve({
     "policy steps forward": lambda: forward_alone(4096, 200),
     "policy steps sync": lambda: gymnasium_steps("CartPole-v1", 64, "sync", 300, policy=True),
     "bare steps": lambda: native_steps(False, 65_536, 50),
-    "bare steps gymnasium": lambda: gymnasium_steps("CartPole-v1", 65_536, "vector_entry_point", 20, policy=False),
+    "bare steps gymnasium": lambda: gymnasium_steps("CartPole-v1", 65_536, "vector_entry_point", 20,
+                                                    policy=False),
     "events rho": lambda: seconds(lambda: simulate(0.01, 1000, 10**6, rho=0.05, generator=seeded(0))),
-    "steps rho": lambda: 10 * seconds(lambda: simulate_by_steps(0.01, 1000, 10**5, rho=0.05, generator=seeded(0))),
+    "steps rho": lambda: 10 * seconds(lambda: simulate_by_steps(0.01, 1000, 10**5, 0.05, seeded(0))),
     "events": lambda: seconds(lambda: simulate(0.01, 1000, 10**6, generator=seeded(0))),
-    "steps": lambda: 10 * seconds(lambda: simulate_by_steps(0.01, 1000, 10**5, generator=seeded(0))),
+    "steps": lambda: 10 * seconds(lambda: simulate_by_steps(0.01, 1000, 10**5, 0.0, seeded(0))),
     "driving features": lambda: driving_steps(500),
     "driving camera": lambda: driving_steps(50, cameras=("centre",)),
     "driving noisy camera": lambda: driving_steps(20, cameras=(il.Camera(noise=0.05, shadow=True),)),

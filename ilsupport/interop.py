@@ -13,13 +13,13 @@ import gymnasium
 import numpy as np
 import torch
 from gymnasium.envs.registration import EnvSpec
-from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
+from gymnasium.spaces import Box
 from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import batch_space, iterate
 from jaxtyping import Shaped
 from torch import Tensor
 
-from ilsupport.envs.base import Env, takes_whole_numbers
+from ilsupport.envs.base import OBSERVED, PLAYED, Env, check_space, counts_from, takes_whole_numbers
 from ilsupport.trajectories import Trajectories
 
 if TYPE_CHECKING:
@@ -47,8 +47,7 @@ def from_sb3(model, statistics: VecNormalize | str | os.PathLike | None = None) 
     """
     if not callable(getattr(model, "predict", None)):
         raise TypeError(f"model is {type(model).__name__}, expected a Stable-Baselines3 model or policy, "
-                        "with predict(observations, deterministic=True). A function of observations is an "
-                        "expert as it is.")
+                        "with predict; a function of observations is an expert as it is.")
     if statistics is None:
         statistics = getattr(model, "get_vec_normalize_env", lambda: None)()
     normalised = _normaliser(statistics)
@@ -56,9 +55,8 @@ def from_sb3(model, statistics: VecNormalize | str | os.PathLike | None = None) 
     def act(obs: Tensor) -> Tensor:
         actions, state = model.predict(normalised(obs.detach().cpu().numpy()), deterministic=True)
         if state is not None:
-            raise ValueError(f"{type(model).__name__} keeps a memory between steps, expected a policy of the "
-                             "current observation alone: an expert is asked about single states, in any "
-                             "order.")
+            raise ValueError(f"{type(model).__name__} keeps a memory, expected a policy of the current "
+                             "observation alone: an expert is asked about single states, in any order.")
         return torch.as_tensor(actions, device=obs.device)
     return act
 
@@ -111,8 +109,7 @@ def _normaliser(source: VecNormalize | str | os.PathLike | None) -> Callable[[np
         clip, epsilon = float(source.clip_obs), float(source.epsilon)
     except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"{name} holds no statistics of one array of observations ({error}), expected a "
-                         "VecNormalize or the file that its save wrote; for observations in parts, wrap the "
-                         "model in a function that normalises them.") from error
+                         "VecNormalize or the file that its save wrote.") from error
 
     def normalised(obs: np.ndarray) -> np.ndarray:
         if obs.shape[1:] != mean.shape:
@@ -135,13 +132,17 @@ def to_minari(trajectories: Trajectories, dataset_id: str, env: Env | gymnasium.
     """
     minari = _minari()
     from minari.data_collector import EpisodeBuffer
+    from minari.dataset.minari_dataset import parse_dataset_id
     if trajectories.final_observations is None:
         raise ValueError("these trajectories have no final_observations, expected what was seen after each "
-                         "last action: Minari stores T + 1 observations an episode. Trajectories from "
-                         "rollout have them.")
-    _check_id(dataset_id)
+                         "last action, as rollout keeps it: Minari stores T + 1 observations an episode.")
+    try:  # Minari makes the folder first and looks at the name later
+        parse_dataset_id(dataset_id)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"dataset_id is {dataset_id!r}, expected a name with a version like "
+                         "'cartpole/expert-v0'.") from error
     origin, buffers = _origin(env, trajectories), []
-    seen_from, played_from = (_counted_from(origin[f"{kind}_space"]) for kind in ("observation", "action"))
+    seen_from, played_from = (counts_from(origin[f"{kind}_space"]) for kind in ("observation", "action"))
     for i, steps in enumerate(trajectories.lengths().tolist()):
         last = np.arange(steps) == steps - 1
         ended = bool(trajectories.terminated[i])
@@ -174,21 +175,18 @@ def from_minari(dataset: minari.MinariDataset | str, dtype: torch.dtype = torch.
     if isinstance(dataset, str):
         dataset = minari.load_dataset(dataset)
     space, actions = dataset.observation_space, dataset.action_space
-    if not (flatten or isinstance(space, (Box, Discrete))):
-        raise TypeError(f"the observation space of {dataset.id} is {space}, expected Box or Discrete; write "
-                        "from_minari(..., flatten=True) for vectors, or pick the part you want and build "
-                        "Trajectories.from_episodes yourself.")
-    if not isinstance(actions, (Box, Discrete, MultiDiscrete, MultiBinary)):
-        raise TypeError(f"the action space of {dataset.id} is {actions}, expected Box, Discrete, "
-                        "MultiDiscrete or MultiBinary; pick the part you want and build "
-                        "Trajectories.from_episodes yourself.")
+    if not flatten:
+        check_space(f"the observation space of {dataset.id}", space, OBSERVED, "write from_minari(..., "
+                                                                               "flatten=True)")
+    check_space(f"the action space of {dataset.id}", actions, PLAYED, "build Trajectories.from_episodes of a "
+                                                                      "part of it")
     episodes = list(dataset)
     if not episodes:
         raise ValueError(f"{dataset.id} has no episodes, expected at least one.")
     kind = torch.int64 if takes_whole_numbers(actions) else dtype
 
     def played(values) -> Tensor:
-        return torch.as_tensor(np.asarray(values) - _counted_from(actions)).to(kind)
+        return torch.as_tensor(np.asarray(values) - counts_from(actions)).to(kind)
 
     seen = [_seen(dataset.id, episode, space, flatten, dtype) for episode in episodes]
     data = Trajectories.from_episodes(
@@ -216,12 +214,7 @@ def _seen(name: str, episode: minari.EpisodeData, space: gymnasium.Space, flatte
                          "rewards) yourself.")
     if flatten or isinstance(space, Box):
         return torch.as_tensor(observations).to(dtype)
-    return torch.as_tensor(np.asarray(observations) - _counted_from(space)).to(torch.int64)
-
-
-def _counted_from(space: gymnasium.Space) -> np.ndarray | int:
-    """What a space of whole numbers begins with; ours begin with 0."""
-    return space.start if isinstance(space, (Discrete, MultiDiscrete)) else 0
+    return torch.as_tensor(np.asarray(observations) - counts_from(space)).to(torch.int64)
 
 
 def _origin(env: Env | gymnasium.Env | EnvSpec | str, trajectories: Trajectories) -> dict:
@@ -237,16 +230,6 @@ def _origin(env: Env | gymnasium.Env | EnvSpec | str, trajectories: Trajectories
                              f"from {env}.")
     return {"env": getattr(env, "spec", None), "observation_space": env.observation_space,
             "action_space": env.action_space}
-
-
-def _check_id(dataset_id: str) -> None:
-    from minari.dataset.minari_dataset import parse_dataset_id
-    try:  # Minari makes the folder first and looks at the name later
-        parse_dataset_id(dataset_id)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"dataset_id is {dataset_id!r}, expected a name with a version like "
-                         "'cartpole/expert-v0', each part of letters, digits, '-' and '_', the first of two "
-                         "characters or more.") from error
 
 
 def _array(values: Tensor, start: np.ndarray | int = 0) -> np.ndarray:

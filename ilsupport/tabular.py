@@ -17,15 +17,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ilsupport._checks import (
-    check_between,
-    check_discount,
-    check_distribution,
-    check_float64,
-    check_horizon,
-    check_probability,
-    check_shape,
-)
+import ilsupport._checks as check
 
 
 class _Tables(NamedTuple):
@@ -44,15 +36,15 @@ class MDP(_Tables):
     __slots__ = ()
 
     def __new__(cls, transition: Tensor, initial: Tensor, cost: Tensor) -> MDP:
-        check_shape("transition", transition, ("...", "S", "A", "S"))
+        check.check_shape("transition", transition, ("...", "S", "A", "S"))
         S, A = transition.shape[-3:-1]
         shapes = {"transition": (S, A, S), "initial": (S,), "cost": (S, A)}
         tables = dict(zip(shapes, (transition, initial, cost), strict=True))
         for name, table in tables.items():
-            check_float64(name, check_shape(name, table, ("...", *shapes[name])))
-        check_distribution("transition", transition)
-        check_distribution("initial", initial)
-        check_probability("cost", cost)
+            check.check_float64(name, check.check_shape(name, table, ("...", *shapes[name])))
+        check.check_distribution("transition", transition)
+        check.check_distribution("initial", initial)
+        check.check_probability("cost", cost)
         lead = torch.broadcast_shapes(*(tables[name].shape[: -len(shapes[name])] for name in shapes))
         return super().__new__(cls, *(tables[name].expand(*lead, *shapes[name]) for name in shapes))
 
@@ -71,7 +63,7 @@ def one_hot(expert: Int[Tensor, "... S"], n_actions: int) -> Float[Tensor, "... 
     if not isinstance(expert, Tensor) or expert.is_floating_point() or expert.dtype == torch.bool:
         kind = getattr(expert, "dtype", type(expert).__name__)
         raise TypeError(f"an expert is a tensor of action indices; got {kind}. Of a table take .argmax(-1).")
-    check_between("the expert's actions", expert, 0, n_actions - 1)
+    check.check_between("the expert's actions", expert, 0, n_actions - 1)
     return torch.nn.functional.one_hot(expert.long(), n_actions).double()
 
 
@@ -80,23 +72,21 @@ def disagreement_cost(expert: Int[Tensor, "... S"], n_actions: int) -> Float[Ten
     return 1 - one_hot(expert, n_actions)
 
 
-def erring(
-    expert: Int[Tensor, "... S"], error: Float[Tensor, "... S"], n_actions: int
-) -> Float[Tensor, "... S A"]:
+def erring(expert: Int[Tensor, "... S"], error: Float[Tensor, "... S"],
+           n_actions: int) -> Float[Tensor, "... S A"]:
     """Return the policy that errs in state s with chance error(s), evenly over the wrong actions."""
     if n_actions < 2:
         raise ValueError(f"n_actions must be at least 2, or no action is wrong; got {n_actions}.")
-    check_probability("error", check_float64("error", error))
+    check.check_probability("error", check.check_float64("error", error))
     right = one_hot(expert, n_actions)
     return right * (1 - error[..., None]) + (1 - right) * error[..., None] / (n_actions - 1)
 
 
 
-def state_distributions(
-    transition: Float[Tensor, "... S A S"], policy: Tensor, initial: Float[Tensor, "... S"], T: int
-) -> Float[Tensor, "... T S"]:
+def state_distributions(transition: Float[Tensor, "... S A S"], policy: Tensor,
+                        initial: Float[Tensor, "... S"], T: int) -> Float[Tensor, "... T S"]:
     """Return p_t(s) for t = 0 .. T-1 under a policy, stationary or one table a step."""
-    check_horizon(T)
+    check.check_horizon(T)
     policy = _stepwise(policy, transition, T)
     kernels = _kernels(transition, policy)
     p, steps = initial, []
@@ -118,16 +108,15 @@ def error_rates(mdp: MDP, expert: Int[Tensor, "... S"], learner: Tensor, T: int)
     return _errors_along(mdp, one_hot(expert, mdp.cost.shape[-1]), expert, learner, T)
 
 
-def own_error_rates(
-    mdp: MDP, expert: Int[Tensor, "... S"], learner: Tensor, T: int
-) -> Float[Tensor, "... T"]:
+def own_error_rates(mdp: MDP, expert: Int[Tensor, "... S"], learner: Tensor,
+                    T: int) -> Float[Tensor, "... T"]:
     """Return the learner's chance to disagree at step t in the states it visits *itself*; their sum is J."""
     return _errors_along(mdp, learner, expert, learner, T)
 
 
 def values(mdp: MDP, policy: Tensor, T: int) -> tuple[Float[Tensor, "... T S A"], Float[Tensor, "... T+1 S"]]:
     """Return Q_t(s, a) and V_t(s), the cost still to come from step t on; V_T = 0. By backward induction."""
-    check_horizon(T)
+    check.check_horizon(T)
     policy = _stepwise(policy, mdp.transition, T)
     v = torch.zeros_like(mdp.initial)
     qs, vs = [], [v]
@@ -152,7 +141,7 @@ def recoverability(mdp: MDP, expert: Int[Tensor, "... S"], T: int) -> Float[Tens
 
 def occupancy(mdp: MDP, policy: Float[Tensor, "... S A"], gamma: float) -> Float[Tensor, "... S"]:
     """Return d(s) = (1 - gamma) sum_t gamma^t p_t(s), a distribution, by a linear solve; 0 <= gamma < 1."""
-    check_discount(gamma)
+    check.check_discount(gamma)
     kernel = (_stationary(policy, mdp.transition)[..., None, :] @ mdp.transition).squeeze(-2)
     eye = torch.eye(kernel.shape[-1], dtype=kernel.dtype, device=kernel.device)
     system = (eye - gamma * kernel).transpose(-1, -2)
@@ -165,9 +154,8 @@ def discounted_cost(mdp: MDP, policy: Float[Tensor, "... S A"], gamma: float) ->
     return (visits * (policy * mdp.cost).sum(-1)).sum(-1)
 
 
-def discounted_error(
-    mdp: MDP, expert: Int[Tensor, "... S"], learner: Float[Tensor, "... S A"], gamma: float
-) -> Float[Tensor, "..."]:
+def discounted_error(mdp: MDP, expert: Int[Tensor, "... S"], learner: Float[Tensor, "... S A"],
+                     gamma: float) -> Float[Tensor, "..."]:
     """Return eps_gamma, the learner's chance to disagree in the expert's discounted occupancy."""
     n_actions = mdp.cost.shape[-1]
     errors = (_stationary(learner, mdp.transition) * disagreement_cost(expert, n_actions)).sum(-1)
@@ -176,9 +164,9 @@ def discounted_error(
 
 def simulate(mdp: MDP, policy: Tensor, T: int, n: int, generator: torch.Generator) -> Float[Tensor, "n"]:
     """Return the costs of n sampled trajectories of one MDP (no leading dimensions), for intervals."""
-    check_horizon(T)
-    check_horizon(n, "number of trajectories n")
-    check_shape("transition of a simulated MDP", mdp.transition, ("S", "A", "S"))
+    check.check_horizon(T)
+    check.check_horizon(n, "number of trajectories n")
+    check.check_shape("transition of a simulated MDP", mdp.transition, ("S", "A", "S"))
     policy, S = _stepwise(policy, mdp.transition, T), mdp.initial.shape[-1]
     joint = policy[..., None] * mdp.transition  # of action and next state, (T or 1, S, A, S)
     cdf = joint.flatten(-2).cumsum(-1).flatten(0, 1)
@@ -206,7 +194,7 @@ def tightrope(rho: float | Float[Tensor, "..."] = 0.0, absorbing: bool = False) 
     right one climbs back, and after a wrong one the environment puts the learner back with chance `rho`. A
     wrong action costs 1; `absorbing`: nobody returns and each step off the rope costs 1. Batched over `rho`.
     """
-    check_probability("rho", rho)
+    check.check_probability("rho", rho)
     rho = torch.as_tensor(rho, dtype=torch.float64)
     if absorbing and bool((rho > 0).any()):
         raise ValueError("an absorbing fall has no recovery: leave rho at 0, or absorbing at False.")
@@ -216,7 +204,7 @@ def tightrope(rho: float | Float[Tensor, "..."] = 0.0, absorbing: bool = False) 
 
 def tightrope_learner(eps: float | Float[Tensor, "..."]) -> Float[Tensor, "... 2 2"]:
     """Return the clone on `tightrope`: errs with chance `eps` on the rope, never climbs. Batched."""
-    check_probability("eps", eps)
+    check.check_probability("eps", eps)
     eps = torch.as_tensor(eps, dtype=torch.float64)
     error = torch.stack([eps, torch.ones_like(eps)], -1)
     return erring(torch.zeros_like(error, dtype=torch.long), error, 2)
@@ -236,7 +224,7 @@ def cliff(length: int) -> MDP:
 
     State `length` is the bottom: no way back, cost 1 a step. Lets the error differ from cell to cell.
     """
-    check_horizon(length, "length")
+    check.check_horizon(length, "length")
     return _deterministic([[min(s + 1, length - 1), length] for s in range(length)] + [[length, length]])
 
 
@@ -246,7 +234,7 @@ def climb_family(climb: float | Float[Tensor, "..."]) -> MDP:
     The cost is a *task* cost, 1 a step off the rope whatever one does there; the mistake itself is free. Then
     u = (1 - (1 - climb)^(T-1)) / climb for T >= 2: a trap, T - 1, at climb = 0; 1 at climb = 1. Batched.
     """
-    check_probability("climb", climb)
+    check.check_probability("climb", climb)
     climb = torch.as_tensor(climb, dtype=torch.float64)
     return _two_states(climb, torch.zeros_like(climb), [[0.0, 0.0], [1.0, 1.0]])
 
@@ -258,9 +246,9 @@ def reset_cliff(n_states: int, rare: float) -> MDP:
     state 0. A clone knows nothing of states that N demonstrations missed, and rare = 1 / (N + 1) makes that
     cost of order min(T, |S| T^2 / N).
     """
-    check_horizon(n_states - 1, "n_states - 1")
-    check_probability("rare", rare)
-    check_probability("rare * (n_states - 2), the chance of any rare state,", rare * (n_states - 2))
+    check.check_horizon(n_states - 1, "n_states - 1")
+    check.check_probability("rare", rare)
+    check.check_probability("rare * (n_states - 2), the chance of any rare state,", rare * (n_states - 2))
     S = n_states
     p0 = torch.full((S,), float(rare), dtype=torch.float64)
     p0[0], p0[-1] = 1 - rare * (S - 2), 0.0
@@ -278,7 +266,7 @@ def random_mdps(n: int, S: int, A: int, generator: torch.Generator, kind: str = 
                    1 a step;
     "recoverable"  as absorbing, but there the expert's action returns.
     """
-    check_horizon(n, "number of MDPs n")
+    check.check_horizon(n, "number of MDPs n")
     if kind not in ("dense", "absorbing", "recoverable"):
         raise ValueError(f"kind must be 'dense', 'absorbing' or 'recoverable'; got {kind!r}.")
     if S < 2 or A < 2:
@@ -302,9 +290,9 @@ def random_mdps(n: int, S: int, A: int, generator: torch.Generator, kind: str = 
 
 def _stationary(policy: Tensor, transition: Tensor) -> Tensor:
     """Return the policy, checked, if it is one table (..., S, A) for all steps."""
-    check_float64("policy", policy)
-    check_shape("policy", policy, ("...", *transition.shape[-3:-1]))
-    check_distribution("policy", policy)
+    check.check_float64("policy", policy)
+    check.check_shape("policy", policy, ("...", *transition.shape[-3:-1]))
+    check.check_distribution("policy", policy)
     if policy.ndim >= transition.ndim:
         raise ValueError(f"a policy {tuple(policy.shape)} for transitions {tuple(transition.shape)} is not "
                          "one table (..., S, A). For a batch of policies give the MDP a leading dimension.")
@@ -313,12 +301,12 @@ def _stationary(policy: Tensor, transition: Tensor) -> Tensor:
 
 def _stepwise(policy: Tensor, transition: Tensor, T: int) -> Tensor:
     """Return the policy, checked, as (..., T or 1, S, A), with as many dimensions as the transitions."""
-    check_float64("policy", policy)
+    check.check_float64("policy", policy)
     if policy.ndim < transition.ndim:
         policy = _stationary(policy, transition)[..., None, :, :]
         return policy[(None,) * (transition.ndim - policy.ndim)]
-    check_shape("policy", policy, ("...", *transition.shape[-3:-1]))
-    check_distribution("policy", policy)
+    check.check_shape("policy", policy, ("...", *transition.shape[-3:-1]))
+    check.check_distribution("policy", policy)
     if policy.ndim > transition.ndim or policy.shape[-3] != T:
         raise ValueError(f"a policy {tuple(policy.shape)} for transitions {tuple(transition.shape)} must be "
                          f"one table for each of T = {T} steps, (..., T, S, A). For a batch of stationary "

@@ -3,10 +3,15 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+
+import ilsupport as il
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "benchmarks"))
 import bench  # noqa: E402
+import data  # noqa: E402
 import report  # noqa: E402
 
 RATES = {("ours", "a"): 3e6, ("ours", "b"): 1e6, ("ours cuda", "a"): 12e6}
@@ -35,3 +40,8 @@ def test_a_device_gets_a_column_of_its_own_beside_the_processors(unit, ours, the
     text = path.with_suffix(".md").read_text()
     assert "of some kind. A ratio of ours on a GPU is to ours on the processor." in text
     assert "ours on cuda |" in text and f"{there:.2f}× | report" in text
+
+
+def test_every_contender_is_taught_by_the_expert_of_page_1():
+    obs, action = data.cartpole()
+    assert np.mean(il.cartpole_expert(torch.from_numpy(obs)).numpy() == action) > 0.9999  # but for rounding

@@ -7,12 +7,10 @@ from ilsupport.envs.driving import Driving
 from ilsupport.envs.fork import Fork
 from ilsupport.envs.reach import Reach
 from ilsupport.envs.registration import register
-from ilsupport.envs.tightrope import Tightrope, simulate, simulate_by_steps
+from ilsupport.envs.tightrope import Tightrope, simulate
 from ilsupport.envs.window import Window
 
 register()
 
-__all__ = [
-    "BrakeLight", "Camera", "Driving", "Env", "Fork", "Gymnasium", "Reach", "Tightrope", "simulate",
-    "simulate_by_steps", "Window",
-]
+__all__ = ["BrakeLight", "Camera", "Driving", "Env", "Fork", "Gymnasium", "Reach", "Tightrope", "simulate",
+           "Window"]

@@ -12,16 +12,19 @@ import gymnasium
 import numpy as np
 import torch
 from gymnasium.envs.registration import EnvSpec
-from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
+from gymnasium.spaces import Box, Discrete, MultiDiscrete
 from gymnasium.vector import AutoresetMode, VectorEnv
 from jaxtyping import Bool, Shaped
 from torch import Tensor
 
 from ilsupport._checks import check_horizon
-from ilsupport.envs.base import Env, Step, check_actions, takes_whole_numbers
+from ilsupport.envs.base import OBSERVED, PLAYED, Env, Step, check_actions, check_space, counts_from
 from ilsupport.envs.registration import ENTRY_POINT, Batch, Single
 
 Source = str | EnvSpec | VectorEnv | Callable[..., gymnasium.Env]
+UNFLAT = ("wrap the environment in a gymnasium.ActionWrapper that takes one of them. If its parts are Boxes: "
+          "gymnasium.wrappers.TransformAction(env, lambda a: gymnasium.spaces.unflatten(env.action_space, a), "
+          "gymnasium.spaces.flatten_space(env.action_space))")
 BATCHED = {"vectorization_mode", "vector_kwargs", "wrappers"}  # options that only `make_vec` knows
 
 
@@ -62,9 +65,14 @@ class Gymnasium(Env):
             raise ValueError(f"{source!r} has no time limit, expected one; write Gymnasium(..., "
                              "horizon=200).")
         super().__init__(limit if horizon is None else horizon, device, dtype)
-        self.observation_space, self._first_seen = _observations(self._vector.single_observation_space)
-        self.action_space, self._first_played = _actions(self._vector.single_action_space)
-        self._whole_numbers = takes_whole_numbers(self.action_space)
+        seen, played = self._vector.single_observation_space, self._vector.single_action_space
+        check_space("the observation space", seen, OBSERVED, "write Gymnasium(..., flatten=True) for "
+                    "vectors, or wrap the environment in a gymnasium.ObservationWrapper that makes an array "
+                    "of it")
+        check_space("the action space", played, PLAYED, UNFLAT)
+        self.observation_space, self._first_seen = _from_zero(seen), counts_from(seen)
+        self.action_space, self._first_played = _from_zero(played), counts_from(played)
+        self._whole_numbers = played.dtype.kind != "f"
 
     @property
     def success(self) -> Bool[Tensor, "n"] | None:
@@ -99,9 +107,8 @@ class Gymnasium(Env):
         Raises RuntimeError before the first reset, ValueError for actions of the wrong shape or kind.
         """
         action = self._checked(action, self.action_space.shape, self._whole_numbers)
-        played = action.detach().cpu().numpy().astype(self._vector.single_action_space.dtype)
-        if self._first_played is not None:
-            played += self._first_played
+        played = action.detach().cpu().numpy() + self._first_played  # in memory of its own, in any case
+        played = played.astype(self._vector.single_action_space.dtype, copy=False)
         if self._mode is AutoresetMode.DISABLED and self._ended.any():
             self._vector.reset(options={"reset_mask": self._ended.copy()})
         try:
@@ -128,8 +135,8 @@ class Gymnasium(Env):
     def _up(self, *given: tuple[np.ndarray, torch.dtype]) -> list[Tensor]:
         """Tensors of our own on the environment's device; the vector environment may reuse its arrays."""
         parts = [torch.from_numpy(np.array(values, order="C")).to(dtype) for values, dtype in given]
-        if self._first_seen is not None:
-            parts[0] -= self._first_seen
+        if self._first_seen:
+            parts[0] -= int(self._first_seen)
         if self.device.type == "cpu":
             return parts
         # All in one transfer.
@@ -150,9 +157,8 @@ def _maker(source: Source, horizon: int | None, options: dict, flatten: bool) ->
     """How to make `n` copies, and the time limit that the environment brings."""
     if isinstance(source, VectorEnv):
         def ready(n: int) -> VectorEnv:
-            raise ValueError(f"{n} episodes asked of a vector environment with {source.num_envs} copies; "
-                             f"ask for {source.num_envs}, or pass the id or a function that makes one "
-                             "environment.")
+            raise ValueError(f"{n} episodes asked of a vector environment with {source.num_envs} copies; ask "
+                             "for as many, or pass the id or a function that makes one environment.")
         return ready, _time_limit(source)
     if isinstance(source, (str, EnvSpec)):
         spec = gymnasium.spec(source) if isinstance(source, str) else source
@@ -166,8 +172,8 @@ def _maker(source: Source, horizon: int | None, options: dict, flatten: bool) ->
         return lambda n: _Copies(lambda: gymnasium.make(source, **options), n, flatten), limit
     if isinstance(source, gymnasium.Env) or not callable(source):
         raise TypeError(f"source is {type(source).__name__}, expected an id, a vector environment or a "
-                        "function that makes one environment: n episodes need n copies. Write "
-                        "Gymnasium(lambda: YourEnv()).")
+                        "function that makes one environment, for n copies: write Gymnasium(lambda: "
+                        "YourEnv()).")
     first = source(**options)
     if not isinstance(first, gymnasium.Env):
         raise TypeError(f"the function made {type(first).__name__}, expected a gymnasium.Env.")
@@ -182,8 +188,8 @@ def _time_limit(env: gymnasium.Env | VectorEnv) -> int | None:
 
 def _flattened(vector: VectorEnv, flatten: bool) -> VectorEnv:
     if flatten and _autoreset_mode(vector) is AutoresetMode.SAME_STEP:
-        raise ValueError("flatten=True of a vector environment in autoreset mode SAME_STEP, which gymnasium "
-                         "cannot flatten; make it with AutoresetMode.NEXT_STEP.")
+        raise ValueError("flatten=True does not go with SAME_STEP; make the vector environment with "
+                         "NEXT_STEP.")
     return gymnasium.wrappers.vector.FlattenObservation(vector) if flatten else vector
 
 
@@ -198,7 +204,7 @@ class _Copies(VectorEnv):
         self.envs, self.num_envs = [make() for _ in range(n)], n
         if len({id(env) for env in self.envs}) < n:
             raise ValueError("the function returned the same environment twice, expected a new one each "
-                             "time: n episodes need n copies. Write Gymnasium(lambda: YourEnv()).")
+                             "time: write Gymnasium(lambda: YourEnv()).")
         if flatten:
             self.envs = [gymnasium.wrappers.FlattenObservation(env) for env in self.envs]
         one = self.envs[0]
@@ -230,38 +236,18 @@ class _Copies(VectorEnv):
             env.close()
 
 
-def _from_zero(space: gymnasium.Space) -> tuple[gymnasium.Space, np.ndarray | int | None]:
-    """A space of whole numbers counted from 0, and what the environment counts from if not from 0."""
-    if isinstance(space, (Discrete, MultiDiscrete)) and np.any(space.start):
-        return (Discrete(space.n), int(space.start)) if isinstance(space, Discrete) else (
-            MultiDiscrete(space.nvec), space.start)
-    return space, None
-
-
-def _observations(space: gymnasium.Space) -> tuple[gymnasium.Space, int | None]:
-    if not isinstance(space, (Box, Discrete)):
-        raise TypeError(f"the observation space is {space}, expected Box or Discrete; write "
-                        "Gymnasium(..., flatten=True) for vectors, or wrap the environment in a "
-                        "gymnasium.ObservationWrapper that makes an array of it.")
-    return _from_zero(space)
-
-
-def _actions(space: gymnasium.Space) -> tuple[gymnasium.Space, np.ndarray | int | None]:
-    if not isinstance(space, (Box, Discrete, MultiDiscrete, MultiBinary)):
-        raise TypeError(f"the action space is {space}, expected Box, Discrete, MultiDiscrete or MultiBinary; "
-                        "wrap the environment in a gymnasium.ActionWrapper that takes one of them. If all "
-                        "its parts are Boxes: gymnasium.wrappers.TransformAction(env, lambda a: "
-                        "gymnasium.spaces.unflatten(env.action_space, a), "
-                        "gymnasium.spaces.flatten_space(env.action_space)).")
-    return _from_zero(space)
+def _from_zero(space: gymnasium.Space) -> gymnasium.Space:
+    """The space whose whole numbers count from 0."""
+    if not np.any(counts_from(space)):
+        return space
+    return Discrete(space.n) if isinstance(space, Discrete) else MultiDiscrete(space.nvec)
 
 
 def _autoreset_mode(vector: VectorEnv) -> AutoresetMode:
     mode = vector.metadata.get("autoreset_mode")
     if not isinstance(mode, AutoresetMode):
-        raise ValueError(f"the vector environment says autoreset_mode = {mode!r}, expected one of "
-                         "gymnasium's AutoresetMode; set vector.metadata['autoreset_mode'] to how it "
-                         "restarts a finished copy.")
+        raise ValueError(f"the vector environment says autoreset_mode = {mode!r}, expected an AutoresetMode; "
+                         "set vector.metadata['autoreset_mode'] to how it restarts a finished copy.")
     return mode
 
 

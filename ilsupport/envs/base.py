@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ilsupport._checks import check_horizon
 
 Step = tuple[Shaped[Tensor, "n *obs"], Float[Tensor, "n"], Bool[Tensor, "n"], Bool[Tensor, "n"]]
+OBSERVED, PLAYED = (Box, Discrete), (Box, Discrete, MultiDiscrete, MultiBinary)
 UNSTARTED = "step before reset; call env.reset(n, generator) first."
 
 
@@ -112,9 +113,20 @@ def action_range(space: gymnasium.Space) -> tuple[np.ndarray, np.ndarray]:
         return space.start, space.start + space.nvec - 1
     if isinstance(space, MultiBinary):
         return np.zeros(space.shape, np.int64), np.ones(space.shape, np.int64)
-    if isinstance(space, Box):
-        return space.low, space.high
-    raise TypeError(f"action space {space}, expected Discrete, MultiDiscrete, MultiBinary or Box.")
+    check_space("the action space", space, PLAYED, "wrap the environment")
+    return space.low, space.high
+
+
+def counts_from(space: gymnasium.Space) -> np.ndarray | int:
+    """What whole numbers of this space begin with; in our tensors they begin with 0."""
+    return space.start if isinstance(space, (Discrete, MultiDiscrete)) else 0
+
+
+def check_space(name: str, space: gymnasium.Space, kinds: tuple[type, ...], remedy: str) -> None:
+    """Raise TypeError, with a remedy, unless the space is of one of these kinds."""
+    if not isinstance(space, kinds):
+        names = " or ".join(kind.__name__ for kind in kinds)
+        raise TypeError(f"{name} is {space}, expected {names}; {remedy}.")
 
 
 def check_actions(actions: Shaped[Tensor, "N *act"], space: gymnasium.Space) -> None:

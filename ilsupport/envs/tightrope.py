@@ -96,10 +96,13 @@ def simulate(eps: float, T: int, n: int, *, rho: float = 0.0,
 
     The learner errs with probability `eps` at every step on the rope and never climbs off it. Only the times
     of its falls and returns are drawn, each a geometric number of steps; the costs have the distribution of
-    `simulate_by_steps` exactly (pages 3 and 4). float64, on the generator's device. Raises ValueError for eps
+    walks step by step exactly (pages 3 and 4). float64, on the generator's device. Raises ValueError for eps
     or rho outside [0, 1], T or n below 1.
     """
-    _check_simulation(eps, T, n, rho)
+    check_probability("eps", eps)
+    check_probability("rho", rho)
+    check_horizon(T)
+    check_horizon(n, "number of trajectories n")
     costs = torch.zeros(n, dtype=torch.float64, device=generator.device)
     for chunk in costs.split(2**16):  # stays in the processor's cache
         now, rows = torch.zeros_like(chunk), None
@@ -118,30 +121,9 @@ def simulate(eps: float, T: int, n: int, *, rho: float = 0.0,
     return costs
 
 
-def simulate_by_steps(eps: float, T: int, n: int, *, rho: float = 0.0,
-                      generator: torch.Generator) -> Float[Tensor, "n"]:
-    """The same costs, one step after the other: what `simulate` is tested against, and page 3 shows first."""
-    _check_simulation(eps, T, n, rho)
-    on = torch.ones(n, dtype=torch.bool, device=generator.device)
-    costs = torch.zeros(n, dtype=torch.float64, device=generator.device)
-    for _ in range(T):
-        wrong = torch.rand(n, generator=generator, device=generator.device) < eps
-        back = torch.rand(n, generator=generator, device=generator.device) < rho
-        costs += wrong | ~on
-        on = torch.where(on, ~wrong, back)
-    return costs
-
-
 def _geometric(p: float, n: int, generator: torch.Generator) -> Tensor:
     """Failures before the first success of probability `p`, by inverting the distribution function."""
     if p in (0, 1):
         return torch.full((n,), 0.0 if p == 1 else torch.inf, dtype=torch.float64, device=generator.device)
     uniform = torch.rand(n, generator=generator, dtype=torch.float64, device=generator.device)
     return uniform.log_().mul_(1 / math.log1p(-p)).floor_()
-
-
-def _check_simulation(eps: float, T: int, n: int, rho: float) -> None:
-    check_probability("eps", eps)
-    check_probability("rho", rho)
-    check_horizon(T)
-    check_horizon(n, "number of trajectories n")
