@@ -1,6 +1,7 @@
 """DAgger: let the learner drive, ask the expert what it should have done there, aggregate, refit (page 5).
 
-Ross, Gordon and Bagnell (2011), algorithm 3.1.
+Ross, Gordon and Bagnell (2011), algorithm 3.1. The loop of collecting, aggregating and refitting is `rounds_of`, which
+DART (`ilsupport.noise`) goes round too.
 """
 from __future__ import annotations
 
@@ -14,12 +15,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ilsupport import checkpoint as checkpoints
 from ilsupport._checks import check_probability
-from ilsupport.bc import History, Log, fit, progress_bar, tell
+from ilsupport.bc import History, fit
 from ilsupport.envs.base import Env
+from ilsupport.files import write_tensors
+from ilsupport.identity import describe
 from ilsupport.policies.base import Policy
 from ilsupport.rollout import Act, actor, rollout
+from ilsupport.runs import KIND, Log, Progress, check_same, newest
 from ilsupport.trajectories import Trajectories
 
 Schedule = Callable[[int], float]
@@ -30,13 +33,13 @@ def first_round_only(i: int) -> float:
     return 1.0 if i == 0 else 0.0
 
 
-def exponential(p: float) -> Schedule:
+def exponential_beta(p: float) -> Schedule:
     """beta_i = p**i, the schedule for which the paper proves its bound. Raises ValueError for p outside [0, 1]."""
     check_probability("p", p)
     return lambda i: float(p) ** i
 
 
-def linear(k: int) -> Schedule:
+def linear_beta(k: int) -> Schedule:
     """beta falls from 1 to 0 over `k` rounds, in equal steps. Raises ValueError for k below 1."""
     if k < 1:
         raise ValueError(f"k is {k}, expected at least one round.")
@@ -44,28 +47,29 @@ def linear(k: int) -> Schedule:
 
 
 class Round(NamedTuple):
-    """What one round of DAgger leaves behind. For a stack of students `data` is a list, one each.
+    """What one round leaves behind. For a stack of students `data` is a list, one each.
 
-    index, policy, data (the aggregate so far), beta, labels (expert labels asked for so far, a student), history (None
-    if training was interrupted)
+    index, policy, data (the aggregate so far), labels (expert labels asked for so far, a student), history (None if
+    training was interrupted), and how the round was collected: beta (DAgger), or the covariance of the noise (DART)
     """
 
     index: int
     policy: Policy
     data: Trajectories | list[Trajectories]
-    beta: float
     labels: int
     history: History | None
+    beta: float | None = None
+    covariance: Tensor | None = None
 
 
-def mixture(expert: Act, learner: Act, beta: float, generator: torch.Generator) -> Act:
+def mixed(expert: Act, learner: Act, beta: float, generator: torch.Generator) -> Act:
     """At each step of each episode the expert acts with probability `beta`, else the learner."""
     if beta in (0, 1):
         return expert if beta else learner
 
     def act(obs: Tensor) -> Tensor:
         theirs, ours = expert(obs), learner(obs)
-        coin = torch.rand(len(obs), generator=generator, device=obs.device) < beta
+        coin = torch.rand(len(obs), generator=generator, device=generator.device).to(obs.device) < beta
         return torch.where(coin.view(-1, *[1] * (ours.ndim - 1)), theirs, ours)
     return act
 
@@ -87,31 +91,51 @@ def dagger(env: Env, expert: Policy | Act, new_policy: Callable[[torch.Generator
                 drove: with `first_round_only` the expert, then always the student of the round before), "labels" so far, a
                 student, and "loss", the mean of the last hundred steps; `SummaryWriter(folder).add_scalar` for TensorBoard
     checkpoint  a folder that keeps the labels of each round, and through `train(..., checkpoint=file)` its training: the same
-                call made again after a kill goes on there, to the same result, and asks for no label twice
+                call made again after a kill goes on there, to the same result, and asks for no label twice. Who the expert is
+                must show: give a closure or a person a name with `named`
 
     Which policy of the sequence to return is yours to choose, by validation (page 5). If training is interrupted, the
     round still arrives with all labels collected, and the interrupt follows when the next one is asked for.
     Raises ValueError for rounds below 1, a beta outside [0, 1], an expert that answers with the wrong shape, and a
     checkpoint of another run.
     """
+    def collect(i: int, policy: Policy, last: Policy | None) -> tuple[list[Trajectories], dict]:
+        share, students = check_probability(f"beta({i})", beta(i)), policy.students or 1
+        if i == 0 and data is not None:
+            return [data] * students, {"beta": share}
+
+        def play() -> Trajectories:
+            act = mixed(actor(expert), actor(last or policy), share, generator)
+            played = rollout(env, act, n * students, generator=generator, horizon=horizon)
+            # An expert that drove has said what it would do: people are slow, so nobody is asked twice.
+            return replace(played, labels=played.actions) if share == 1 else played.label(actor(expert))
+
+        about = {"n": n, "horizon": horizon, "beta": share, **who}
+        batch = play() if folder is None else _kept(folder, i, about, generator, play)
+        return [batch[k * n:(k + 1) * n] for k in range(students)], {"beta": share}
+
     folder = None if checkpoint is None else Path(checkpoint)
+    who = {} if folder is None else {"env": describe(env), "expert": describe(expert)}
+    return rounds_of(collect, new_policy, rounds=rounds, generator=generator, train=train, folder=folder,
+                     hook=lambda: Progress("dagger", "round", rounds, shown=progress, log=log))
+
+
+def rounds_of(collect: Callable[[int, Policy, Policy | None], tuple[list[Trajectories], dict]],
+              new_policy: Callable[[torch.Generator], Policy], *, rounds: int, generator: torch.Generator,
+              train: Callable[..., History], hook: Callable[[], Progress], folder: Path | None = None) -> Iterator[Round]:
+    """The loop of every interactive method here: collect, aggregate, train a fresh student on all there is.
+
+    `collect(i, policy, last)` gives the new episodes of round `i`, one part a student, and what `Round` is to say of how
+    they were made; `policy` is the untrained student and `last` the one of the round before, None in round 0.
+    """
     if rounds < 1:
         raise ValueError(f"rounds is {rounds}, expected at least 1.")
-    expert, learner = actor(expert), None
-    given, data = data, []
-    with progress_bar("dagger", "round", rounds, 0, progress) as bar:
+    last, data = None, []
+    with hook() as tell:
         for i in range(rounds):
-            check_probability(f"beta({i})", beta(i))
             policy = new_policy(generator)
-            students = policy.students or 1
-            if i == 0 and given is not None:
-                parts = [given] * students
-            else:
-                act = mixture(expert, learner or actor(policy), beta(i), generator)
-                batch = _kept(folder, i, (n, horizon, beta(i)), generator, lambda: _labelled(
-                    rollout(env, act, n * students, generator=generator, horizon=horizon), expert, beta(i)))
-                parts = [batch[k * n:(k + 1) * n] for k in range(students)]
-            data = [Trajectories.cat([old, new]) for old, new in zip(data, parts)] if data else parts
+            parts, how = collect(i, policy, last)
+            data = [Trajectories.cat(pair) for pair in zip(data, parts)] if data else parts
             mine = data[0] if policy.students is None else data
             history, interrupt = None, None
             try:
@@ -119,46 +143,30 @@ def dagger(env: Env, expert: Policy | Act, new_policy: Callable[[torch.Generator
                 history = train(policy, mine, generator=generator, **file)
             except KeyboardInterrupt as stop:
                 interrupt = stop
-            labels = max(part.steps for part in data)
-            tell(bar, log, _news(parts, labels, history), i)
-            yield Round(i, policy, mine, beta(i), labels, history)
+            labels, returns = max(part.steps for part in data), torch.cat([part.returns() for part in parts])
+            loss = {} if history is None else {"loss": float(history.losses[-100:].mean())}
+            tell(1, {"return": float(returns.mean()), "labels": labels, **loss}, step=i)
+            yield Round(i, policy, mine, labels, history, **how)
             if interrupt is not None:
                 raise interrupt
-            learner = actor(policy)
+            last = policy
 
 
-def _news(parts: list[Trajectories], labels: int, history: History | None) -> dict[str, float]:
-    """What the bar and the log of `dagger` say of a round."""
-    returns = torch.cat([part.returns() for part in parts])
-    loss = {} if history is None else {"loss": float(history.losses[-100:].mean())}
-    return {"return": float(returns.mean()), "labels": labels, **loss}
-
-
-def _labelled(batch: Trajectories, expert: Act, beta: float) -> Trajectories:
-    """An expert that drove has said what it would do: people are slow, so nobody is asked twice."""
-    return replace(batch, labels=batch.actions) if beta == 1 else batch.label(expert)
-
-
-def _kept(folder: Path | None, i: int, options: tuple, generator: torch.Generator,
-          collect: Callable[[], Trajectories]) -> Trajectories:
+def _kept(folder: Path, i: int, about: dict, generator: torch.Generator, collect: Callable[[], Trajectories]) -> Trajectories:
     """The labelled episodes of round `i`: from the folder if they are there, else collected and written there."""
-    if folder is None:
-        return collect()
     folder.mkdir(parents=True, exist_ok=True)
-    path, identity = folder / f"round-{i}.labels", checkpoints.fingerprint([options, generator.get_state()])
+    path, about = folder / f"round-{i}.labels", {**about, "generator": describe(generator.get_state())}
     try:
-        found = checkpoints.read(path)
+        found = newest(path)
     except ValueError as error:
         warnings.warn(f"round {i} is collected and labelled again, its labels are damaged ({error}); earlier rounds stand.")
         found = None
     if found is None:
         batch = collect()
         tensors = {f.name: value for f in fields(batch) if (value := getattr(batch, f.name)) is not None}
-        checkpoints.write(path, tensors | {"generator": generator.get_state()}, {"identity": identity})
+        write_tensors(path, tensors | {"generator": generator.get_state()}, about, KIND, keep_previous=True)
         return batch
-    tensors, about = found
-    if about["identity"] != identity:
-        raise ValueError(f"{folder} holds the rounds of another run: its seed or options differ. Delete it to start anew, or "
-                         "choose another folder.")
+    tensors, there = found
+    check_same(path, there, about)
     generator.set_state(tensors.pop("generator"))
     return Trajectories(**tensors).to(generator.device)

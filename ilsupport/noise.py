@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import NamedTuple
 
 import gymnasium
 import torch
@@ -15,9 +14,12 @@ from torch import Tensor
 
 from ilsupport._checks import check_finite
 from ilsupport.bc import History, fit
+from ilsupport.dagger import Round, rounds_of
 from ilsupport.envs.base import Env
-from ilsupport.policies.base import Policy
+from ilsupport.policies.base import Policy, in_mode
+from ilsupport.random import randn
 from ilsupport.rollout import Act, actor, rollout
+from ilsupport.runs import Log, Progress
 from ilsupport.trajectories import Trajectories
 
 
@@ -41,8 +43,8 @@ def demonstrate(env: Env, expert: Policy | Act, n: int, *, generator: torch.Gene
     act, meant = actor(expert), []
 
     def disturbed(obs: Tensor) -> Tensor:
-        meant.append(act(obs))
-        push = torch.randn(rows, len(low), generator=generator, dtype=env.dtype, device=env.device)
+        meant.append(act(obs).to(env.dtype).clone())
+        push = randn((rows, len(low)), generator, low)
         push = (push.view(*root.shape[:-2], n, -1) @ root).view(rows, -1)
         return torch.minimum(torch.maximum(meant[-1] + push, low), high)
 
@@ -53,59 +55,44 @@ def demonstrate(env: Env, expert: Policy | Act, n: int, *, generator: torch.Gene
 def error_covariance(policy: Policy, data: Trajectories | list[Trajectories]) -> Float[Tensor, "*M d d"]:
     """Mean outer product of the policy's error on `data`, `E[(a - a*)(a - a*)^T]`, about zero: bias counts.
 
-    For a stack a list of M data sets, of each as many steps as the shortest has, and one matrix a student.
+    For a stack a list of M data sets, of each as many steps as the shortest has, and one matrix a student. A policy with a
+    memory is asked at every state as if an episode started there.
     """
     parts = [part.pairs() for part in ([data] if isinstance(data, Trajectories) else data)]
     short = min(len(target) for _, target in parts)
     obs, target = (torch.stack([x[:short] for x in column]) for column in zip(*parts))
-    with torch.no_grad():
+    policy.begin()
+    with torch.no_grad(), in_mode(policy, training=False):
         error = (policy.act(obs[0])[None] if policy.students is None else policy.act(obs)) - target
     moment = error.mT @ error / error.shape[1]
     return moment[0] if policy.students is None else moment
 
 
-class DartRound(NamedTuple):
-    """What one round of DART leaves behind. For a stack of students `data` is a list, and `covariance` (M, d, d).
-
-    index, policy, data (the aggregate so far), covariance (of the noise in this round's demonstrations), labels (asked
-    for so far, a student), history
-    """
-
-    index: int
-    policy: Policy
-    data: Trajectories | list[Trajectories]
-    covariance: Tensor
-    labels: int
-    history: History
-
-
 def dart(env: Env, expert: Policy | Act, new_policy: Callable[[torch.Generator], Policy], *, rounds: int, n: int,
-         generator: torch.Generator, horizon: int | None = None,
-         train: Callable[..., History] = fit) -> Iterator[DartRound]:
-    """Yield one `DartRound` after another: the expert drives `n` episodes under noise, a fresh student learns all so far.
+         generator: torch.Generator, horizon: int | None = None, train: Callable[..., History] = fit,
+         progress: bool = False, log: Log | None = None) -> Iterator[Round]:
+    """Yield one `Round` after another: the expert drives `n` episodes under noise, a fresh student learns all so far.
 
     Before the last student learns from new episodes it is examined on them: they are held out, at no extra label. Its error
     covariance there is the next round's noise; rounds 0 and 1 have none. Laskey and others (2017), equation for Gaussian
-    noise, without their prior on its size (page 6). Arguments as in `dagger`; `train` is called as
-    `train(policy, data, generator=generator)`. Raises ValueError for rounds below 1 and as `demonstrate` does.
+    noise, without their prior on its size (page 6). Arguments as in `dagger`.
+    Raises ValueError for rounds below 1 and as `demonstrate` does.
     """
-    if rounds < 1:
-        raise ValueError(f"rounds is {rounds}, expected at least 1.")
-    policy, data, covariance = None, [], None
-    for i in range(rounds):
-        last, policy = policy, new_policy(generator)
-        students = policy.students or 1
-        if covariance is None:
-            covariance = torch.zeros(students, *env.action_space.shape * 2, dtype=env.dtype, device=env.device)
-        batch = demonstrate(env, expert, n, generator=generator, horizon=horizon, covariance=covariance)
+    noise = None  # of this round, (students, d, d)
+
+    def collect(i: int, policy: Policy, last: Policy | None) -> tuple[list[Trajectories], dict]:
+        nonlocal noise
+        students, used = policy.students or 1, noise
+        if used is None:
+            used = torch.zeros(students, *env.action_space.shape * 2, dtype=env.dtype, device=env.device)
+        batch = demonstrate(env, expert, n, generator=generator, horizon=horizon, covariance=used)
         parts = [batch[k * n:(k + 1) * n] for k in range(students)]
-        exam = None if last is None else error_covariance(last, parts if policy.students else parts[0])
-        data = [Trajectories.cat(pair) for pair in zip(data, parts)] if data else parts
-        mine = data[0] if policy.students is None else data
-        history = train(policy, mine, generator=generator)
-        used = covariance[0] if policy.students is None else covariance
-        yield DartRound(i, policy, mine, used, max(part.steps for part in data), history)
-        covariance = covariance if exam is None else exam.view_as(covariance)
+        if last is not None:
+            noise = error_covariance(last, parts if policy.students else parts[0]).view_as(used)
+        return parts, {"covariance": used if policy.students else used[0]}
+
+    return rounds_of(collect, new_policy, rounds=rounds, generator=generator, train=train,
+                     hook=lambda: Progress("dart", "round", rounds, shown=progress, log=log))
 
 
 def _root(covariance: float | Tensor, d: int) -> Float[Tensor, "*M d d"]:

@@ -6,6 +6,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from ilsupport._checks import check_horizon
+from ilsupport.random import rand
 from ilsupport.trajectories import Trajectories
 
 
@@ -46,7 +47,6 @@ def relabel(trajectories: Trajectories, *, generator: torch.Generator, ahead: in
         raise ValueError("every episode is one step long and final_observations were not kept, so nothing was reached; "
                          "roll out longer episodes.")
     furthest = left if ahead is None else left.clamp(max=ahead)
-    draw = torch.rand(len(t), generator=generator, device=generator.device, dtype=torch.float64).to(t.device)
-    k = 1 + (draw * furthest).long()
+    k = 1 + (rand((len(t),), generator, obs) * furthest).long().clamp(max=furthest - 1)
     goal = achieved[episode, t + k]
     return torch.cat([obs[episode, t, :-goal_dim], goal], 1), trajectories.actions[episode, t]

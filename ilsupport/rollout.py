@@ -6,6 +6,7 @@ for the device.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Shaped
@@ -15,31 +16,36 @@ from ilsupport._checks import check_finite, check_horizon
 from ilsupport._threads import one_thread, work_of
 from ilsupport.envs.base import Env, check_actions
 from ilsupport.estimate import Estimate
-from ilsupport.policies.base import Policy
+from ilsupport.policies.base import Policy, in_mode
 from ilsupport.trajectories import Trajectories
 
 Act = Callable[[Tensor], Tensor]
-Step = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
+LOOK = 32  # steps between two looks at whether everybody's episode has ended, where a look waits for the device
 
 
 def actor(policy: Policy | Act, generator: torch.Generator | None = None) -> Callable[[Shaped[Tensor, "n *obs"]],
                                                                                       Shaped[Tensor, "n *act"]]:
-    """Anything that acts, as a plain function of a batch of observations.
+    """Anything that acts, as a plain function of a batch of observations, at the start of its episodes.
 
     `policy` is a Policy or any callable (a script, a human, another library's model). With a generator a Policy samples,
     without one it plays its most likely action. A stack of M students gets its M blocks of rows in student order.
-    A policy that remembers what it did earlier in the episode has a method `actor(generator)`, which returns such a
-    function with a memory of its own: call `actor` anew for each batch of episodes.
+    A policy's `begin()` is called here: call `actor` anew for each batch of episodes.
+    Raises TypeError for anything that neither is a Policy nor can be called.
     """
-    if hasattr(policy, "actor"):
-        return policy.actor(generator)
-    if not hasattr(policy, "act"):
-        if not callable(policy):
-            raise TypeError(f"policy is {type(policy).__name__}, expected a Policy or a function of observations.")
-        return lambda obs: torch.as_tensor(policy(obs), device=obs.device)
-    if getattr(policy, "students", None) is None:
-        return lambda obs: policy.act(obs, generator)
-    return lambda obs: policy.act(obs.unflatten(0, (policy.students, -1)), generator).flatten(0, 1)
+    if isinstance(policy, Policy):
+        policy.begin()
+        if policy.students is None:
+            return lambda obs: policy.act(obs, generator)
+        return lambda obs: policy.act(obs.unflatten(0, (policy.students, -1)), generator).flatten(0, 1)
+    if not callable(policy) or isinstance(policy, type):
+        raise TypeError(f"policy is {policy if isinstance(policy, type) else type(policy).__name__}, expected a Policy (make "
+                        "yours a subclass of il.Policy) or a function of observations.")
+    return lambda obs: torch.as_tensor(policy(obs), device=obs.device)
+
+
+def students_of(policy: Policy | Act) -> int | None:
+    """How many students play side by side; None for a lone policy and for a function."""
+    return policy.students if isinstance(policy, Policy) else None
 
 
 @torch.no_grad()
@@ -48,7 +54,7 @@ def rollout(env: Env, policy: Policy | Act, n: int, *, generator: torch.Generato
     """Play `n` episodes of at most `horizon` steps (default: the environment's) and keep everything.
 
     For a stack of M students, `n` episodes each: `M n` rows in student order. `sample=True` samples from the policy, the
-    default plays its most likely action.
+    default plays its most likely action. A policy that is a torch module plays in evaluation mode, and its mode comes back.
 
     A slow simulator is worth several processes. Let each play whole batches, and give each batch a seed of its own, so that
     the data do not depend on how many processes there were:
@@ -59,69 +65,102 @@ def rollout(env: Env, policy: Policy | Act, n: int, *, generator: torch.Generato
         data = Trajectories.cat(joblib.Parallel(n_jobs=-1)(joblib.delayed(batch)(seed) for seed in range(8)))
 
     Raises ValueError for a horizon or `n` below 1, actions of the wrong shape or outside the action space, and NaN or infinity
-    from the environment.
+    from the environment while an episode runs.
     """
     horizon = check_horizon(env.horizon if horizon is None else horizon)
     kept: list[list[Tensor]] = [[] for _ in range(5)]
-    everyone = final = None
-    with one_thread(work_of(policy, n), env.device):
-        for obs, action, reward, alive, ended, after in _steps(env, policy, n, generator, horizon, sample):
-            for column, value in zip(kept, (obs, action, reward, alive, ended)):
+    final = None
+    with one_thread(work_of(policy, n), env.device), in_mode(policy, training=False):
+        for step in _steps(env, policy, n, generator, horizon, sample, copies=True):
+            for column, value in zip(kept, (step.obs, step.action, step.reward, step.alive, step.terminated)):
                 column.append(value)
-            everyone = alive if everyone is None else everyone
-            final = after if alive is everyone else torch.where(alive.view(-1, *[1] * (obs.ndim - 1)), after, final)
+            alive = step.alive.view(-1, *[1] * (step.obs.ndim - 1))
+            final = step.after if step.everyone else torch.where(alive, step.after, final)
     observations, actions, rewards, mask, ends = (torch.stack(column, 1) for column in kept)
     terminated, longest = (ends & mask).any(1), int(mask.sum(1).max())
     observations, actions, rewards, mask = (x[:, :longest] for x in (observations, actions, rewards, mask))
     check_actions(actions[mask], env.action_space)
-    check_finite("rewards", rewards[mask])
-    return Trajectories(observations, actions, rewards, mask, terminated, final_observations=final)
+    return Trajectories(observations, actions, rewards, mask, terminated, final_observations=final,
+                        successes=_successes(env))
 
 
 @torch.no_grad()
 def evaluate(env: Env, policy: Policy | Act, n: int = 100, *, generator: torch.Generator, horizon: int | None = None,
-             sample: bool = False) -> Estimate | list[Estimate]:
+             sample: bool = False, success: bool = False) -> Estimate | list[Estimate]:
     """Mean return of a policy over `n` episodes, with a 95 % interval; for a stack of students a list, one each.
 
-    On environments that pay minus a cost, `-evaluate(...)` is the expected cost `J`. Keeps no trajectories; use
-    `rollout` and `Estimate.of` for any other statistic. Raises as `rollout` does.
+    On environments that pay minus a cost, `-evaluate(...)` is the expected cost `J`. `success=True`: the share of episodes
+    that the environment calls a success, with its exact interval. Keeps no trajectories; use `rollout` and `Estimate.of`
+    for any other statistic. Raises as `rollout` does, and ValueError where the environment says nothing of success.
     """
     horizon = check_horizon(env.horizon if horizon is None else horizon)
-    total = lowest = highest = everyone = None
-    with one_thread(work_of(policy, n), env.device):
-        for _, action, reward, alive, _, _ in _steps(env, policy, n, generator, horizon, sample):
-            if total is None:
-                total, lowest, highest, everyone = reward.double(), action, action, alive
-                continue
-            total.add_(reward if alive is everyone else torch.where(alive, reward, 0))
-            lowest, highest = torch.minimum(lowest, action), torch.maximum(highest, action)
+    total = lowest = highest = None
+    with one_thread(work_of(policy, n), env.device), in_mode(policy, training=False):
+        for step in _steps(env, policy, n, generator, horizon, sample):
+            action = step.action
+            if total is None:  # float64 where every device has it, so that long sums keep their digits
+                total = torch.zeros_like(step.reward, dtype=torch.float64 if env.device.type == "cpu" else None)
+                first, lowest, highest = action.clone(), action.clone(), action.clone()
+            if step.everyone:
+                total.add_(step.reward)
+            else:
+                total.add_(torch.where(step.alive, step.reward, 0))
+                action = torch.where(step.alive.view(-1, *[1] * (action.ndim - 1)), action, first)
+            torch.minimum(lowest, action, out=lowest)
+            torch.maximum(highest, action, out=highest)
     for extreme in (lowest, highest):
         check_actions(extreme, env.action_space)
     check_finite("return", total)
-    students = getattr(policy, "students", None)
-    return Estimate.of(total) if students is None else [Estimate.of(row) for row in total.view(students, n)]
+    results, summary = total, Estimate.of
+    if success:
+        results, summary = _successes(env), lambda row: Estimate.of_rate(int(row.sum()), len(row))
+        if results is None:
+            raise ValueError("the environment does not say whether an episode was a success (info['is_success']), expected one "
+                             "that does; evaluate its return, or count in what `rollout` returns.")
+    students = students_of(policy)
+    return summary(results) if students is None else [summary(row) for row in results.view(students, n)]
 
 
-def _steps(env: Env, policy: Policy | Act, n: int, generator: torch.Generator, horizon: int, sample: bool) -> Iterator[Step]:
-    """Yield (obs, action, reward, alive, terminated, next obs) of each step; `alive` says whose episode still ran.
+class _Step(NamedTuple):
+    """`alive` says whose episode still ran when `action` was played, `everyone` that nobody's had ended."""
 
-    On a CPU `alive` stays the same tensor until somebody's episode ends.
-    """
+    obs: Tensor
+    action: Tensor
+    reward: Tensor
+    alive: Tensor
+    everyone: bool
+    terminated: Tensor
+    after: Tensor
+
+
+def _steps(env: Env, policy: Policy | Act, n: int, generator: torch.Generator, horizon: int, sample: bool,
+           copies: bool = False) -> Iterator[_Step]:
+    """Yield every step. With `copies` what is yielded is the caller's own, whatever the environment does to its buffers."""
     act = actor(policy, generator if sample else None)
-    rows = n * (getattr(policy, "students", None) or 1)
+    rows = n * (students_of(policy) or 1)
     obs = env.reset(rows, generator)
     alive = torch.ones(rows, dtype=torch.bool, device=obs.device)
-    on_cpu = obs.device.type == "cpu"
-    for _ in range(horizon):
+    on_cpu, everyone = obs.device.type == "cpu", True
+    own = torch.clone if copies else lambda x: x
+    before = own(obs)
+    for t in range(1, horizon + 1):
         action = act(obs)
         if action.shape[:1] != (rows,):
             raise ValueError(f"the policy returned shape {tuple(action.shape)} for {rows} observations, expected "
                              f"({rows}, *act): one action for each observation of the batch.")
-        after, reward, terminated, truncated = env.step(action)
-        yield obs, action, reward, alive, terminated, after
+        played = own(action)
+        obs, reward, terminated, truncated = env.step(action)
+        after = own(obs)
+        yield _Step(before, played, own(reward), alive, everyone, own(terminated), after)
+        before = after
         over = terminated | truncated
         if not on_cpu or over.any():  # a look is free on a CPU; elsewhere it would wait for the device
-            alive = alive & ~over
-            if on_cpu and not alive.any():
+            alive, everyone = alive & ~over, False
+            if (on_cpu or t % LOOK == 0) and not alive.any():
                 return
-        obs = after
+
+
+def _successes(env: Env) -> Tensor | None:
+    """What the environment says of the episodes just played; one that is not an `Env` says nothing."""
+    success = env.success if isinstance(env, Env) else None
+    return None if success is None else success.clone()

@@ -5,8 +5,8 @@ Row `i`, step `t` reads: in `observations[i, t]` the policy played `actions[i, t
 """
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -27,8 +27,11 @@ class Trajectories:
     terminated          True where the environment itself ended the episode (a fall), False where time ran out
     labels              what the expert says at each observation; None when `actions` are the expert's own
     final_observations  what was seen after each episode's last action, when it was kept
+    successes           whether the environment called each episode a success, where it says so
 
-    Raises ValueError for ragged or empty data, a mask with a hole, NaN or infinity in a real step.
+    A sequence of episodes: `t[3]`, `t[-1]`, `t[:10]`, `t[mask]` and the members of `for one in t` are Trajectories.
+    Raises ValueError for ragged or empty data, labels of another shape than actions, a mask with a hole, NaN or infinity in
+    a real step or a final observation.
     """
 
     observations: Shaped[Tensor, "n T *obs"]
@@ -38,6 +41,7 @@ class Trajectories:
     terminated: Bool[Tensor, "n"]
     labels: Shaped[Tensor, "n T *act"] | None = None
     final_observations: Shaped[Tensor, "n *obs"] | None = None
+    successes: Bool[Tensor, "n"] | None = None
 
     def __post_init__(self) -> None:
         n, horizon = _leading(self.observations)
@@ -46,16 +50,23 @@ class Trajectories:
             if value is not None and tuple(value.shape[:2]) != (n, horizon):
                 raise ValueError(f"{field} has shape {tuple(value.shape)}, expected it to begin with ({n}, {horizon}) "
                                  "like observations; pad ragged episodes with Trajectories.from_episodes.")
-        for field in ("terminated", "final_observations"):
+        for field, one in (("terminated", ()), ("successes", ()), ("final_observations", self.observations.shape[2:])):
             value = getattr(self, field)
-            if value is not None and len(value) != n:
-                raise ValueError(f"{field} has {len(value)} rows, expected {n}, one an episode.")
+            if value is not None and value.shape != (n, *one):
+                raise ValueError(f"{field} has shape {tuple(value.shape)}, expected {(n, *one)}, one an episode.")
+        for field, value, wanted in (("rewards", self.rewards, (n, horizon)), ("mask", self.mask, (n, horizon)),
+                                     ("labels", self.labels, self.actions.shape)):
+            if value is not None and value.shape != wanted:
+                raise ValueError(f"{field} has shape {tuple(value.shape)}, expected {tuple(wanted)}.")
         if self.mask.dtype != torch.bool:
             raise ValueError(f"mask has dtype {self.mask.dtype}, expected torch.bool; write mask.bool().")
         if bool((self.mask[:, 1:] & ~self.mask[:, :-1]).any()) or not bool(self.mask[:, 0].all()):
             raise ValueError("mask has a hole or an episode without a step; expected real steps first, then padding.")
-        check_finite("observations", self.observations[self.mask])
-        check_finite("labels" if self.labels is not None else "actions", self.targets()[self.mask])
+        for field in ("observations", "actions", "rewards", "labels"):
+            if (value := getattr(self, field)) is not None:
+                check_finite(field, value[self.mask])
+        if self.final_observations is not None and self.final_observations.numel():
+            check_finite("final_observations", self.final_observations)
 
     @classmethod
     def from_episodes(cls, episodes: Sequence[tuple], dtype: torch.dtype = torch.float32) -> Trajectories:
@@ -70,14 +81,16 @@ class Trajectories:
         columns: list[list[Tensor]] = [[], [], []]
         for i, episode in enumerate(episodes):
             parts = [torch.as_tensor(part) for part in episode]
-            parts = [part.to(dtype if part.is_floating_point() else torch.int64) for part in parts]
             if len(parts) == 2:
-                parts.append(parts[0].new_zeros(len(parts[0]), dtype=dtype))
+                parts.append(torch.zeros(len(parts[0]), device=parts[0].device))
             if len({len(part) for part in parts}) != 1 or len(parts[0]) == 0:
                 raise ValueError(f"episode {i} has {len(parts[0])} observations and {len(parts[1])} actions, "
                                  "expected one action for each of at least one observation.")
             for column, part in zip(columns, parts):
                 column.append(part)
+        for k, column in enumerate(columns):  # one episode with fractions makes the column one of fractions
+            kind = dtype if any(part.is_floating_point() for part in column) else torch.int64
+            columns[k] = [part.to(kind) for part in column]
         lengths = torch.tensor([len(part) for part in columns[0]])
         padded = [torch.nn.utils.rnn.pad_sequence(column, batch_first=True) for column in columns]
         mask = torch.arange(int(lengths.max())) < lengths[:, None]
@@ -95,7 +108,10 @@ class Trajectories:
             raise ValueError("nothing to concatenate, expected at least one Trajectories.")
         horizon = max(part.horizon for part in parts)
         labelled = any(part.labels is not None for part in parts)
-        final = all(part.final_observations is not None for part in parts)
+
+        def rows(name: str) -> Tensor | None:
+            values = [getattr(part, name) for part in parts]
+            return None if any(value is None for value in values) else torch.cat(values)
 
         def column(name: str) -> Tensor:
             values = [part.targets() if name == "labels" else getattr(part, name) for part in parts]
@@ -103,18 +119,26 @@ class Trajectories:
 
         return Trajectories(
             column("observations"), column("actions"), column("rewards"), column("mask"),
-            torch.cat([part.terminated for part in parts]),
-            column("labels") if labelled else None,
-            torch.cat([part.final_observations for part in parts]) if final else None)
+            rows("terminated"), column("labels") if labelled else None, rows("final_observations"), rows("successes"))
 
     def __len__(self) -> int:
         return self.observations.shape[0]
 
     def __getitem__(self, rows) -> Trajectories:
-        """The episodes in `rows`: a slice, a list or a tensor of indices or booleans."""
-        if isinstance(rows, int):
-            rows = slice(rows, rows + 1 or None)
-        return Trajectories(*(None if (value := getattr(self, f.name)) is None else value[rows] for f in fields(self)))
+        """The episodes in `rows`: a whole number, a slice, or a list, array or tensor of indices or booleans.
+
+        Raises IndexError for an episode that is not there.
+        """
+        try:
+            k = operator.index(rows)
+        except TypeError:
+            return self._each(lambda value: value[rows])
+        if not -len(self) <= k < len(self):
+            raise IndexError(f"episode {k} of {len(self)}.")
+        return self._each(lambda value: value[k:k + 1 or None])
+
+    def __iter__(self) -> Iterator[Trajectories]:
+        return (self[k] for k in range(len(self)))
 
     @property
     def horizon(self) -> int:
@@ -172,19 +196,10 @@ class Trajectories:
 
     def to(self, device: torch.device | str) -> Trajectories:
         """The same episodes on another device."""
-        return Trajectories(*(None if (value := getattr(self, f.name)) is None else value.to(device)
-                              for f in fields(self)))
+        return self._each(lambda value: value.to(device))
 
-    def save(self, path: str | os.PathLike) -> None:
-        """Write a safetensors file, whole or not at all. Raises FileNotFoundError if the folder does not exist."""
-        from ilsupport import storage  # imported here: storage builds on this module
-        storage.save(self, path)
-
-    @staticmethod
-    def load(path: str | os.PathLike, device: torch.device | str = "cpu") -> Trajectories:
-        """What `save` wrote, bit for bit. Raises ValueError for a truncated file or one of something else."""
-        from ilsupport import storage
-        return storage.load(path, device)
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Trajectories:
+        return Trajectories(*(None if (value := getattr(self, f.name)) is None else change(value) for f in fields(self)))
 
 
 def _leading(observations: Tensor) -> tuple[int, int]:

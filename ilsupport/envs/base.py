@@ -11,13 +11,14 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
 from ilsupport._checks import check_horizon
+from ilsupport.identity import Configured
 
 Step = tuple[Shaped[Tensor, "n *obs"], Float[Tensor, "n"], Bool[Tensor, "n"], Bool[Tensor, "n"]]
 OBSERVED, PLAYED = (Box, Discrete), (Box, Discrete, MultiDiscrete, MultiBinary)
 UNSTARTED = "step before reset; call env.reset(n, generator) first."
 
 
-class Env:
+class Env(Configured):
     """A batch of copies of one environment. Spaces are those of a single copy, `horizon` is the default `T`.
 
     Copies do not reset themselves: what a copy does after its episode ended is padding, which `rollout` masks

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ilsupport.identity import Configured
+
 AHEAD = (0.0, 5.0, 10.0, 15.0, 20.0, 30.0)  # m ahead, where a state knows the road's curvature
 FULL_LOCK = 0.1  # 1/m, curvature of the circle that a car drives at full lock
 HALF_LANE = 1.75  # m
@@ -20,7 +22,7 @@ DASH, GAP = 3.0, 3.0  # m, of the dashed line in the middle
 FINE = 8  # positions of the road per pixel
 
 
-class Camera(nn.Module):
+class Camera(Configured, nn.Module):
     """A camera on a car: states of `Driving`, `(*n, 8)`, to pictures `(*n, rows, columns)` of brightness in
     [0, 1].
 

@@ -1,111 +1,219 @@
-"""What every policy answers, and the network under most of them (page 1)."""
+"""What every policy answers, and what all heads share: a network, units, limits, checks at the door (page 1)."""
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 
+import gymnasium
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from ilsupport._checks import check_finite
+from ilsupport.identity import Configured
+from ilsupport.policies.network import MLP, window_size
+from ilsupport.random import Generators
 
-@runtime_checkable
-class Policy(Protocol):
-    """A distribution over actions given an observation.
+Limits = tuple[float | Sequence[float], float | Sequence[float]]
+
+
+class Policy(Configured, nn.Module):
+    """A distribution over actions given an observation; subclass it to make one of your own.
 
     `students` is None for one student, or `M` for a stack of `M` that train and act in one pass; a stack takes
     observations `(M, n, *obs)` and answers `(M, n, *act)`, its losses and log-probabilities gain the same leading `M`.
+    Only `act` is needed to play, and `loss` to learn. Called like a function, a policy acts: so it can be an expert.
     """
 
-    students: int | None
+    students: int | None = None
 
-    def act(self, obs: Shaped[Tensor, "*M n obs"], generator: torch.Generator | None = None) -> Shaped[Tensor, "*M n *act"]:
+    def begin(self) -> None:
+        """An episode starts: whoever remembers anything forgets it. Wrappers pass it on."""
+
+    def act(self, obs: Shaped[Tensor, "*M n *obs"],
+            generator: torch.Generator | None = None) -> Shaped[Tensor, "*M n *act"]:
         """The most likely action, or with a generator a sample."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how it acts; give it a method act(obs, generator=None).")
 
-    def log_prob(self, obs: Shaped[Tensor, "*M n obs"], action: Shaped[Tensor, "*M n *act"]) -> Float[Tensor, "*M n"]:
-        """Log-probability (or log-density) of each action."""
-
-    def loss(self, obs: Shaped[Tensor, "*M n obs"], action: Shaped[Tensor, "*M n *act"]) -> Float[Tensor, "*M"]:
+    def loss(self, obs: Shaped[Tensor, "*M n *obs"], action: Shaped[Tensor, "*M n *act"],
+             generator: Generators | None = None) -> Float[Tensor, "*M"]:
         """What `fit` minimises: the mean negative log-likelihood of the batch, or a bound on it.
 
-        A head whose loss draws noise (latent, diffusion, flow) says so by `draws_noise = True`; its loss then takes a
-        third argument, the generator to draw from (for a stack one a student).
+        A head whose loss draws noise draws it from `generator`, for a stack a list of one a student.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no loss, so it cannot be fitted; give it a method "
+                                  "loss(obs, action, generator=None).")
+
+    def log_prob(self, obs: Shaped[Tensor, "*M n *obs"], action: Shaped[Tensor, "*M n *act"]) -> Float[Tensor, "*M n"]:
+        """Log-probability (or log-density) of each action, where there is one; TypeError where there is none."""
+        raise TypeError(f"{type(self).__name__} has no likelihood that can be computed; compare losses instead.")
+
+    def check(self, obs: Shaped[Tensor, "N *obs"], action: Shaped[Tensor, "N *act"]) -> None:
+        """Raise ValueError unless one student can learn from these. `fit` calls it once; it reads from the device."""
+        check_finite("observations", obs)
+        check_finite("targets", action)
+
+    def standardise(self, obs: Sequence[Shaped[Tensor, "N *obs"]] | None, action: Sequence[Shaped[Tensor, "N *act"]]) -> None:
+        """Take the units in which it computes from data, one entry a student; `fit` calls it with what it is given.
+
+        `obs` is None where inputs are to stay as they are: pictures, and numbers of a class.
         """
 
-
-def randn(shape: Sequence[int], generator: torch.Generator | Sequence[torch.Generator], like: Tensor) -> Float[Tensor, "*shape"]:
-    """Standard normal noise with the dtype and device of `like`.
-
-    With a list of generators the leading dimension is the student's, and each student's noise comes from its own, so that
-    it sees what it would see alone.
-    """
-    if isinstance(generator, torch.Generator):
-        return torch.randn(shape, generator=generator, dtype=like.dtype, device=generator.device).to(like.device)
-    return torch.stack([randn(shape[1:], g, like) for g in generator])
+    def forward(self, obs: Shaped[Tensor, "*M n *obs"]) -> Shaped[Tensor, "*M n *act"]:
+        """As `act`: a policy is an expert for others."""
+        return self.act(obs)
 
 
-class MLP(nn.Module):
-    """A ReLU network; with a list of generators a stack of `M` of them, one batched matrix product a layer.
+class Units(nn.Module):
+    """A shift and a scale for each column, of each student: what is a large number, and what is a small one, in the data.
 
-    Weights start as `nn.Linear`'s do (uniform within 1/sqrt(fan-in)), drawn from the generator of each student, so that
-    student `k` of a stack starts exactly where the same student alone would. The first of the `sizes` may be that of a
-    window, (length, d): the network then reads its frames side by side (page 8).
+    `inward` gives columns of mean 0 and standard deviation 1 on the data that `measure` saw. A column that never varies
+    there is shifted and not scaled; before anything was measured nothing changes.
     """
 
-    def __init__(self, sizes: Sequence[int | tuple[int, int]], generator: torch.Generator | Sequence[torch.Generator],
-                 dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, columns: int, students: int | None, dims: int, like: Tensor) -> None:
         super().__init__()
+        shape = (columns,) if students is None else (students, *[1] * dims, columns)
+        self.register_buffer("shift", torch.zeros(shape, dtype=like.dtype, device=like.device))
+        self.register_buffer("scale", torch.ones(shape, dtype=like.dtype, device=like.device))
+        self.register_buffer("volume", torch.zeros(shape[:-1], dtype=like.dtype, device=like.device))  # sum of log scales
+
+    def inward(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
+        return (x - self.shift) / self.scale
+
+    def outward(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
+        return torch.addcmul(self.shift, x, self.scale)
+
+    @torch.no_grad()
+    def measure(self, parts: Sequence[Float[Tensor, "N *window d"]], flags: bool) -> None:
+        """Take the columns' mean and deviation in each student's data, NaN (what nobody said) left out.
+
+        With `flags` a column that holds nothing but 0 and 1 stays as it is: it names a class.
+        """
+        seen = {id(x): self._of(x.reshape(-1, x.shape[-1]), flags) for x in parts}
+        for buffer, column in ((self.shift, 0), (self.scale, 1)):
+            buffer.copy_(torch.stack([seen[id(x)][column] for x in parts]).view_as(buffer))
+        self.volume.copy_(self.scale.log().sum(-1))
+
+    @staticmethod
+    def _of(x: Float[Tensor, "N d"], flags: bool) -> tuple[Tensor, Tensor]:
+        shift = x.nanmean(0)
+        scale = (x - shift).square().nanmean(0).sqrt()
+        varies = scale > 1e-6 * shift.abs() + torch.finfo(x.dtype).tiny ** 0.5  # rounding alone is no spread
+        shift, scale = shift.nan_to_num(), torch.where(varies, scale, 1)  # of what nobody ever said, nothing is known
+        if flags:
+            named = ((x == 0) | (x == 1)).all(0)
+            shift, scale = torch.where(named, 0, shift), torch.where(named, 1, scale)
+        return shift, scale
+
+
+class Head(Policy):
+    """What the heads share. Observations `(n, obs_dim)`, or windows `(n, length, d)` for `obs_dim = (length, d)`.
+
+    hidden        widths of the layers between observation and answer
+    activation    what stands between the layers: "relu", "tanh", "silu", "gelu" or "elu"
+    standardise   compute in units in which each column of the data that `fit` is given, observations and continuous
+                  actions, has mean 0 and standard deviation 1; for a stack each student in its own. The units are part of
+                  the policy: buffers, saved and moved with it. Columns of nothing but 0 and 1 stay as they are
+    limits        (low, high), each a number or one a dimension: clips what `act` plays, as an actuator would; likelihood
+                  and loss know nothing of it
+
+    With a list of generators it is a stack, one student a generator. Raises ValueError for widths below 1 and for limits
+    out of order or of another length.
+    """
+
+    standard_actions = True  # whether actions are numbers to be standardised
+
+    def __init__(self, obs_dim: int | tuple[int, int], act_dim: int, generator: Generators, *,
+                 hidden: Sequence[int] = (64, 64), activation: str = "relu", limits: Limits | None = None,
+                 standardise: bool = True, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.hidden, self.activation = tuple(hidden), activation
         stacked = not isinstance(generator, torch.Generator)
-        generators = list(generator) if stacked else [generator]
-        self._window = not isinstance(sizes[0], int)
-        if self._window:
-            sizes = (math.prod(window_size(sizes[0])), *sizes[1:])
-        if min(sizes) < 1 or not generators:
-            raise ValueError(f"layer sizes {list(sizes)} and {len(generators)} generators, expected positive sizes and "
-                             "at least one generator (one a student).")
-        self.students = len(generators) if stacked else None
-        drawn = [_draw(sizes, g, dtype) for g in generators]
-        layers = [torch.stack(tensors) for tensors in zip(*drawn)] if stacked else drawn[0]
-        self.weights = nn.ParameterList(layers[0::2])
-        self.biases = nn.ParameterList(layers[1::2])
-        # The same parameters once more: looking them up in a ParameterList costs a tenth of a small forward pass.
-        self._layers = list(zip(self.weights, self.biases))
+        one = generator[0] if stacked and len(generator) else generator
+        if stacked and not len(generator):
+            raise ValueError("no generators given, expected at least one: one a student of the stack.")
+        self.students, self._dtype = len(generator) if stacked else None, dtype
+        self.obs_dim, self.act_dim = obs_dim, act_dim
+        like = torch.empty(0, dtype=dtype, device=one.device)
+        width, dims = (obs_dim, 1) if isinstance(obs_dim, int) else (window_size(obs_dim)[1], 2)
+        if min(width, act_dim) < 1:
+            raise ValueError(f"{width} observed numbers and {act_dim} action dimensions, expected at least one of each.")
+        self.sees = Units(width, self.students, dims, like) if standardise else None
+        self.plays = Units(act_dim, self.students, 1, like) if standardise and self.standard_actions else None
+        low, high = (None, None) if limits is None else _limits(limits, act_dim, like)
+        self.register_buffer("low", low, persistent=False)
+        self.register_buffer("high", high, persistent=False)
 
-    def forward(self, x: Float[Tensor, "*M n d"]) -> Float[Tensor, "*M n out"]:
-        if self._window:
-            x = x.flatten(-2)
-        for i, (weight, bias) in enumerate(self._layers):
-            if i:
-                x = torch.relu(x)
-            if self.students is None:
-                x = nn.functional.linear(x, weight, bias)
-            else:
-                x = torch.baddbmm(bias.unsqueeze(1), x, weight.mT)
-        return x
+    def network(self, inputs: int | tuple[int, int], outputs: int, generator: Generators,
+                net: Callable[..., nn.Module] = MLP) -> nn.Module:
+        """A network of the head's hidden layers, activation and dtype."""
+        return net((inputs, *self.hidden, outputs), generator, self._dtype, self.activation)
 
-    @property
-    def like(self) -> Tensor:
-        """A parameter, for its dtype and device."""
-        return self._layers[0][0]
+    @classmethod
+    def of(cls, env, *, generator: Generators, **options) -> Head:
+        """A head as wide as the spaces of `env`, which clips what it plays to its action space.
+
+        Raises TypeError for spaces that this head cannot serve.
+        """
+        shape, space = env.observation_space.shape, env.action_space
+        obs_dim = shape[0] if len(shape) == 1 else tuple(shape)
+        return cls(obs_dim, generator=generator, **{"dtype": env.dtype, **cls.serves(space), **options})
+
+    @classmethod
+    def serves(cls, space: gymnasium.Space) -> dict:
+        """The arguments that fit this action space."""
+        if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) != 1:
+            raise TypeError(f"the action space is {space}, expected a Box of shape (d,) for a {cls.__name__}.")
+        bounded = space.is_bounded()
+        return {"act_dim": space.shape[0], "limits": (space.low.tolist(), space.high.tolist()) if bounded else None}
+
+    def standardise(self, obs, action) -> None:
+        """Take units from the data, unless it was switched off."""
+        if self.sees is not None and obs is not None:
+            self.sees.measure(obs, flags=True)
+        if self.plays is not None:
+            self.plays.measure(action, flags=False)
+
+    def check(self, obs: Tensor, action: Tensor) -> None:
+        """Raise ValueError for shapes, dtypes or devices that are not this head's, and for NaN or infinity."""
+        super().check(obs, action)
+        check_observation(obs, self.obs_dim, None, self.net.like)
+        self.check_action(obs, action)
+
+    def check_action(self, obs: Tensor, action: Tensor) -> None:
+        """Raise ValueError unless there is one action of this head's kind for each observation; looks at no value."""
+        lead = obs.shape[:obs.ndim - (1 if isinstance(self.obs_dim, int) else 2)]
+        if action.shape != (*lead, self.act_dim) or not action.is_floating_point():
+            raise ValueError(f"actions have shape {tuple(action.shape)} and dtype {action.dtype}, expected floats "
+                             f"{(*lead, self.act_dim)}, one action for each of the observations {tuple(obs.shape)}; integer "
+                             "actions want a Categorical policy.")
+
+    def seen(self, obs: Shaped[Tensor, "*M n *obs"]) -> Float[Tensor, "*M n *obs"]:
+        """The observations in the network's units; raises ValueError for those of another shape, dtype or device."""
+        check_observation(obs, self.obs_dim, self.students, self.net.like)
+        return obs if self.sees is None else self.sees.inward(obs)
+
+    def meant(self, obs: Tensor, action: Float[Tensor, "*M n act"]) -> Float[Tensor, "*M n act"]:
+        """Checked actions in the network's units."""
+        Head.check_action(self, obs, action)
+        return action if self.plays is None else self.plays.inward(action)
+
+    def played(self, action: Float[Tensor, "*n act"]) -> Float[Tensor, "*n act"]:
+        """What the network said, in the world's units and within the limits."""
+        action = action if self.plays is None else self.plays.outward(action)
+        return action if self.low is None else action.clamp(self.low, self.high)
+
+    def density(self, known: Tensor | None = None) -> Tensor | float:
+        """What the change of units adds to a log-density: minus the logarithms of the scales, of the known dimensions."""
+        if self.plays is None:
+            return 0.0
+        return -self.plays.volume if known is None else -(self.plays.scale.log() * known).sum(-1)
 
 
-def _draw(sizes: Sequence[int], generator: torch.Generator, dtype: torch.dtype) -> list[Tensor]:
-    """Weight and bias of each layer in turn, from one generator."""
-    tensors = []
-    for fan_in, fan_out in zip(sizes[:-1], sizes[1:]):
-        for shape in ((fan_out, fan_in), (fan_out,)):
-            uniform = torch.rand(shape, generator=generator, dtype=dtype, device=generator.device)
-            tensors.append((2 * uniform - 1) / fan_in ** 0.5)
-    return tensors
-
-
-def window_size(size: object) -> tuple[int, int]:
-    """`size` if it is that of a window of observations, (length, d); raise ValueError otherwise."""
-    if not isinstance(size, tuple) or len(size) != 2 or not all(isinstance(x, int) and x > 0 for x in size):
-        raise ValueError(f"an observation has size {size}, expected (length, d), both at least 1: this network reads windows "
-                         "of observations, as Window(env, length) gives them.")
-    return size
+def known_sum(each: Float[Tensor, "*n act"], known: Tensor | None) -> Float[Tensor, "*n"]:
+    """Sum over action dimensions, those that nobody knows left out."""
+    return (each if known is None else each * known).sum(-1)
 
 
 def check_observation(obs: Tensor, obs_dim: int | tuple[int, int], students: int | None, like: Tensor) -> None:
@@ -121,3 +229,24 @@ def check_observation(obs: Tensor, obs_dim: int | tuple[int, int], students: int
     if obs.device != like.device:
         raise ValueError(f"observations are on {obs.device}, the policy is on {like.device}; "
                          f"move one: policy.to('{obs.device}').")
+
+
+@contextlib.contextmanager
+def in_mode(policy: object, training: bool) -> Iterator[None]:
+    """Dropout, batch norms and their like in training or in evaluation mode; each module's own mode comes back."""
+    modes = [(m, m.training) for m in policy.modules()] if isinstance(policy, nn.Module) else []
+    if any(mode != training for _, mode in modes):
+        policy.train(training)
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def _limits(limits: Limits, act_dim: int, like: Tensor) -> list[Tensor]:
+    low, high = (torch.as_tensor(x, dtype=like.dtype, device=like.device) for x in limits)
+    if {low.numel(), high.numel()} - {1, act_dim} or not bool((low < high).all()):
+        raise ValueError(f"limits are {limits}, expected (low, high) with low < high, each a number or one for each of the "
+                         f"{act_dim} action dimensions.")
+    return [x.expand(act_dim).clone() if x.ndim == 0 else x.reshape(-1).expand(act_dim).clone() for x in (low, high)]

@@ -2,26 +2,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, Shaped
-from torch import Tensor, nn
+from torch import Tensor
 
-from ilsupport._checks import check_horizon
+from ilsupport._checks import check_finite, check_horizon
 from ilsupport.policies.base import Policy
+from ilsupport.random import Generators
 from ilsupport.trajectories import Trajectories
 
 
-class Chunked(nn.Module):
+class Chunked(Policy):
     """A continuous `head` whose action is a plan: the next `length` actions in a row, `length * act_dim` numbers.
 
-    Played by `rollout` it carries its plans out: with `ensemble=None` it looks at every `length`-th observation only and
-    plays the plan made there; with `ensemble=m >= 0` it makes a plan at every step and plays the mean of all plans for
-    this step, of which the oldest is plan 0, with weights proportional to `exp(-m i)`.
+    It carries its plans out: with `ensemble=None` it looks at every `length`-th observation only and plays the plan made
+    there; with `ensemble=m >= 0` it makes a plan at every step and plays the mean of all plans for this step, of which the
+    oldest is plan 0, with weights proportional to `exp(-m i)`. `begin` starts anew; `rollout` and `evaluate` call it.
     Fit it to `chunks(demonstrations, length)`. Zhao and others (2023), section IV and algorithm 2.
-    Raises ValueError for a length below 1, a negative `ensemble`, and a head whose actions do not divide into plans; TypeError
-    when it acts and the head's actions are discrete.
+    Raises ValueError for a length below 1, a negative `ensemble`, a head whose actions do not divide into plans, and
+    another number of episodes in the middle of a plan; TypeError when it acts and the head's actions are discrete.
     """
 
     def __init__(self, head: Policy, length: int, *, ensemble: float | None = None) -> None:
@@ -29,11 +30,14 @@ class Chunked(nn.Module):
         self.head, self.length, self.ensemble = head, check_horizon(length, "chunk length"), ensemble
         if ensemble is not None and not 0 <= ensemble < math.inf:
             raise ValueError(f"ensemble is {ensemble}, expected None (play each plan to its end) or a number >= 0.")
-        if getattr(head, "act_dim", length) % length:
-            raise ValueError(f"the head has {head.act_dim} action dimensions, expected a multiple of the chunk length "
-                             f"{length}: build it with length * act_dim of them.")
         self.students = head.students
-        self.draws_noise = getattr(head, "draws_noise", False)
+        self.begin()
+
+    def begin(self) -> None:
+        """An episode starts: no plan is in force."""
+        self.head.begin()
+        self._plans: list[Tensor] = []  # the latest last
+        self._clock = 0
 
     def plan(self, obs: Shaped[Tensor, "*M n *obs"],
              generator: torch.Generator | None = None) -> Float[Tensor, "*M n length act"]:
@@ -42,56 +46,65 @@ class Chunked(nn.Module):
         if not said.is_floating_point():
             raise TypeError(f"the head plays actions of dtype {said.dtype}, expected floats: plans are made of continuous "
                             "actions.")
+        if said.shape[-1] % self.length:
+            raise ValueError(f"the head has {said.shape[-1]} action dimensions, expected a multiple of the chunk length "
+                             f"{self.length}: build it with length * act_dim of them.")
         return said.unflatten(-1, (self.length, -1))
 
     def act(self, obs: Shaped[Tensor, "*M n *obs"], generator: torch.Generator | None = None) -> Float[Tensor, "*M n act"]:
-        """The first action of the plan: what a memoryless caller gets."""
-        return self.plan(obs, generator)[..., 0, :]
-
-    def actor(self, generator: torch.Generator | None = None) -> Callable[[Shaped[Tensor, "n *obs"]], Float[Tensor, "n act"]]:
-        """A function that remembers its plans, for one batch of episodes; `rollout` and `evaluate` ask for it."""
-        plans: list[Tensor] = []  # the latest last
-        clock = 0
-
-        def act(obs: Tensor) -> Tensor:
-            nonlocal clock
-            if self.ensemble is not None or clock % self.length == 0:
-                plans.append(self._rows(obs, generator))
-                del plans[:-self.length]
-            clock += 1
-            if self.ensemble is None:
-                return plans[-1][:, (clock - 1) % self.length]
-            said = torch.stack([plan[:, age] for age, plan in zip(range(len(plans) - 1, -1, -1), plans)])
-            weights = torch.exp(-self.ensemble * torch.arange(len(plans), dtype=said.dtype, device=said.device))
-            return torch.tensordot(weights / weights.sum(), said, 1)
-        return act
-
-    def _rows(self, obs: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Plans for a batch as `rollout` gives it, a stack's students one after the other."""
-        if self.students is None:
-            return self.plan(obs, generator)
-        return self.plan(obs.unflatten(0, (self.students, -1)), generator).flatten(0, 1)
+        """The plan's action for this step of the episode, or the mean of the plans'."""
+        lead = obs.shape[:1 if self.students is None else 2]
+        if self._plans and self._plans[-1].shape[:len(lead)] != lead:
+            raise ValueError(f"observations have shape {tuple(obs.shape)} and a plan is in force for "
+                             f"{tuple(self._plans[-1].shape[:len(lead)])} episodes, expected as many; call begin() when episodes start.")
+        if self.ensemble is not None or self._clock % self.length == 0:
+            self._plans.append(self.plan(obs, generator))
+            del self._plans[:-self.length]
+        self._clock += 1
+        if self.ensemble is None:
+            return self._plans[-1][..., (self._clock - 1) % self.length, :]
+        ages = range(len(self._plans) - 1, -1, -1)
+        said = torch.stack([plan[..., age, :] for age, plan in zip(ages, self._plans)])
+        weights = torch.exp(-self.ensemble * torch.arange(len(said), dtype=said.dtype, device=said.device))
+        return torch.tensordot(weights / weights.sum(), said, 1)
 
     def log_prob(self, obs: Shaped[Tensor, "*M n *obs"], action: Float[Tensor, "*M n plan"]) -> Float[Tensor, "*M n"]:
-        """Log-density of whole plans, each flattened to one row."""
-        return self.head.log_prob(obs, action)
+        """Log-density of whole plans, each flattened to one row; of plans that end early, of their known beginning."""
+        known = ~action.isnan()
+        if bool(known.all()):
+            return self.head.log_prob(obs, action)
+        return self.head.log_prob(obs, action.nan_to_num(), known=known)
 
-    def loss(self, obs: Shaped[Tensor, "*M n *obs"], action: Float[Tensor, "*M n plan"], *generator) -> Float[Tensor, "*M"]:
-        """The head's own loss on whole plans."""
-        return self.head.loss(obs, action, *generator)
+    def loss(self, obs: Shaped[Tensor, "*M n *obs"], action: Float[Tensor, "*M n plan"],
+             generator: Generators | None = None) -> Float[Tensor, "*M"]:
+        """The head's own loss on plans, what nobody played (NaN) left out."""
+        return self.head.loss(obs, action.nan_to_num(), generator, known=~action.isnan())
 
-    def check_targets(self, action: Tensor) -> None:
-        """What the head has to say about plans, if anything. `fit` calls it once."""
-        if hasattr(self.head, "check_targets"):
-            self.head.check_targets(action)
+    def check(self, obs: Tensor, action: Tensor) -> None:
+        """As the head does, of plans; a plan may end early, in NaN, but not before its first action."""
+        known = ~action.isnan()
+        if action.ndim != 2 or action.shape[1] % self.length or not action.is_floating_point():
+            raise ValueError(f"plans have shape {tuple(action.shape)} and dtype {action.dtype}, expected floats (N, length * act) "
+                             f"with chunk length {self.length}, as chunks(data, {self.length}) gives them.")
+        steps = known.unflatten(1, (self.length, -1))
+        whole = steps.all(2)
+        if bool((steps.any(2) != whole).any() | ~whole[:, 0].all() | (whole[:, 1:] & ~whole[:, :-1]).any()):
+            raise ValueError("a plan has NaN before its end, expected whole actions first and NaN only for the steps after the "
+                             "episode's last.")
+        check_finite("plans", action[known])
+        self.head.check(obs, action.nan_to_num())
+
+    def standardise(self, obs: Sequence[Tensor] | None, action: Sequence[Tensor]) -> None:
+        """The head's units, one for each number of a plan."""
+        self.head.standardise(obs, action)
 
 
 def chunks(data: Trajectories, length: int) -> tuple[Shaped[Tensor, "N *obs"], Float[Tensor, "N plan"]]:
-    """Every observation that has `length` more actions in its episode, with these actions in a row, flattened.
+    """Every observation with the next `length` actions of its episode in a row, flattened: plans for `Chunked`.
 
-    The last `length - 1` observations of an episode are left out: what follows them was never played, and a padded plan
-    would teach actions that nobody took. Raises ValueError for discrete actions, if no episode is long enough, and for
-    labels that differ from the actions: an expert who corrects someone else's drive says single actions, not plans.
+    Where the episode ends first the rest of the plan is NaN: nobody played it, and `Chunked` learns nothing from it.
+    Raises ValueError for discrete actions, if no episode is long enough for one whole plan, and for labels that differ from the actions: an expert who corrects someone
+    else's drive says single actions, not plans.
     """
     check_horizon(length, "chunk length")
     if not data.actions.is_floating_point():
@@ -102,6 +115,7 @@ def chunks(data: Trajectories, length: int) -> tuple[Shaped[Tensor, "N *obs"], F
     if int(data.lengths().max()) < length:
         raise ValueError(f"the longest episode has {int(data.lengths().max())} steps, expected at least the chunk length "
                          f"{length}; shorten the chunks.")
-    plans = data.actions.unfold(1, length, 1).movedim(-1, 2)  # (n, T - length + 1, length, *act)
-    whole = data.mask[:, length - 1:]
-    return data.observations[:, :whole.shape[1]][whole], plans[whole].flatten(1)
+    played = data.actions.flatten(2).masked_fill(~data.mask.unsqueeze(-1), torch.nan)
+    after = played.new_full((len(played), length - 1, played.shape[2]), torch.nan)
+    plans = torch.cat([played, after], 1).unfold(1, length, 1).movedim(-1, 2)  # (n, T, length, act)
+    return data.observations[data.mask], plans[data.mask].flatten(1)

@@ -2,14 +2,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ilsupport.policies.base import check_observation
+from ilsupport.policies.base import known_sum
 from ilsupport.policies.ode import Transport, noise_and_time
+from ilsupport.random import Generators
 
 
 class Diffusion(Transport):
@@ -23,11 +24,10 @@ class Diffusion(Transport):
     and DDIM a ride on its field. Raises ValueError unless 1 <= steps <= levels, and where `Transport` does.
     """
 
-    def __init__(self, obs_dim: int, act_dim: int, *, generator: torch.Generator | Sequence[torch.Generator],
-                 levels: int = 50, steps: int = 10, limits: tuple[float, float] | None = None,
-                 hidden: Sequence[int] = (64, 64), dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, obs_dim: int, act_dim: int, *, generator: Generators, levels: int = 50, steps: int = 10,
+                 **options) -> None:
         check_steps(steps, levels)
-        super().__init__(obs_dim, act_dim, generator=generator, steps=steps, limits=limits, hidden=hidden, dtype=dtype)
+        super().__init__(obs_dim, act_dim, generator=generator, steps=steps, **options)
         self.levels = levels
 
     def angle(self, level: Tensor) -> Tensor:
@@ -39,15 +39,15 @@ class Diffusion(Transport):
         phi = self.angle(level)
         return phi.sin() * x + phi.cos() * self.at(obs, x, 1 - level / self.levels)
 
-    def loss(self, obs: Float[Tensor, "*M n obs"], action: Float[Tensor, "*M n act"],
-             generator: torch.Generator | Sequence[torch.Generator]) -> Float[Tensor, "*M"]:
-        """Squared error of the noise, summed over dimensions; not a likelihood."""
-        check_observation(obs, self.obs_dim, self.students, self.net.like)
+    def loss(self, obs: Float[Tensor, "*M n obs"], action: Float[Tensor, "*M n act"], generator: Generators | None = None,
+             known: Tensor | None = None) -> Float[Tensor, "*M"]:
+        """Squared error of the noise, summed over dimensions (those that are `known`); not a likelihood."""
+        action = self.meant(obs, action)
         noise, share = noise_and_time(action, generator)
         level = 1 + (share * self.levels).floor()
         phi = self.angle(level)
         noisy = phi.cos() * action + phi.sin() * noise
-        return (self.noise(obs, noisy, level) - noise).square().sum(-1).mean(-1)
+        return known_sum((self.noise(obs, noisy, level) - noise).square(), known).mean(-1)
 
     def velocity(self, obs: Float[Tensor, "*M n obs"], x: Float[Tensor, "*M n act"], t: Tensor) -> Float[Tensor, "*M n act"]:
         """dx/dt, from time 0 (the last level) to time 1 (an action): the limit of DDIM in many steps."""

@@ -1,14 +1,14 @@
 """Flow matching: learn the velocity that carries noise to actions on straight lines (pages 7 and 7b)."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ilsupport.policies.base import check_observation
+from ilsupport.policies.base import known_sum
 from ilsupport.policies.ode import Transport, noise_and_time
+from ilsupport.random import Generators
 
 
 class Flow(Transport):
@@ -21,13 +21,13 @@ class Flow(Transport):
     Raises ValueError where `Transport` does.
     """
 
-    def loss(self, obs: Float[Tensor, "*M n obs"], action: Float[Tensor, "*M n act"],
-             generator: torch.Generator | Sequence[torch.Generator]) -> Float[Tensor, "*M"]:
-        """Squared error of the velocity, summed over dimensions; not a likelihood."""
-        check_observation(obs, self.obs_dim, self.students, self.net.like)
+    def loss(self, obs: Float[Tensor, "*M n obs"], action: Float[Tensor, "*M n act"], generator: Generators | None = None,
+             known: Tensor | None = None) -> Float[Tensor, "*M"]:
+        """Squared error of the velocity, summed over dimensions (those that are `known`); not a likelihood."""
+        action = self.meant(obs, action)
         noise, t = noise_and_time(action, generator)
         x = (1 - t) * noise + t * action
-        return (self.velocity(obs, x, t) - (action - noise)).square().sum(-1).mean(-1)
+        return known_sum((self.velocity(obs, x, t) - (action - noise)).square(), known).mean(-1)
 
     def velocity(self, obs: Float[Tensor, "*M n obs"], x: Float[Tensor, "*M n act"], t: Tensor) -> Float[Tensor, "*M n act"]:
         """dx/dt, from time 0 (noise) to time 1 (an action)."""

@@ -2,71 +2,81 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ilsupport.policies.base import MLP, check_observation
+from ilsupport.policies.base import Head, known_sum
+from ilsupport.policies.network import MLP
+from ilsupport.random import Generators, randn
 
 LOG_STD_RANGE = (-5.0, 2.0)  # keeps the density finite on data that a mean could fit exactly
 
 
-class Gaussian(nn.Module):
-    """`N(mu(s), std^2 I)` over `act_dim` actions; `std=None` learns a standard deviation for each state and dimension.
+class Gaussian(Head):
+    """`N(mu(s), std^2 I)` over `act_dim` actions, in units of the actions' own spread in the data.
 
-    `limits = (low, high)` clips what `act` plays, as an actuator would; likelihood and loss know nothing of it.
+    `std=None` learns a standard deviation for each state and dimension. With `standardise=False` units are the world's.
     For windows of observations `obs_dim` is (length, d), and `net` may be `GRU` or `Transformer` (page 8).
-    Page 1: with `std = 1` the negative log-likelihood is half the squared error plus `act_dim / 2 * log(2 pi)`.
-    Raises ValueError for a std that is not positive, limits out of order, and on observations of another shape, dtype or device.
+    Page 1: with `std = 1` the negative log-likelihood is half the squared error, in these units, plus
+    `act_dim / 2 * log(2 pi)` and the logarithms of the units. `options` are those of `Head`.
+    Raises ValueError for a std that is not positive, and on observations and actions of another shape, dtype or device.
     """
 
-    def __init__(self, obs_dim: int | tuple[int, int], act_dim: int, *,
-                 generator: torch.Generator | Sequence[torch.Generator], std: float | None = 1.0,
-                 limits: tuple[float, float] | None = None, hidden: Sequence[int] = (64, 64),
-                 net: Callable[..., nn.Module] = MLP, dtype: torch.dtype = torch.float32) -> None:
-        super().__init__()
-        if std is not None and not 0 < std < math.inf:
-            raise ValueError(f"std is {std}, expected a positive number, or None to learn it.")
-        if limits is not None and not limits[0] < limits[1]:
-            raise ValueError(f"limits are {limits}, expected (low, high) with low < high.")
-        self.limits = limits or (-math.inf, math.inf)
-        self.net = net((obs_dim, *hidden, act_dim if std is not None else 2 * act_dim), generator, dtype)
-        self.obs_dim, self.act_dim, self.std, self.students = obs_dim, act_dim, std, self.net.students
+    def __init__(self, obs_dim: int | tuple[int, int], act_dim: int, *, generator: Generators, std: float | None = 1.0,
+                 net: Callable[..., nn.Module] = MLP, **options) -> None:
+        super().__init__(obs_dim, act_dim, generator, **options)
+        self.std = check_std(std)
+        self.net = self.network(obs_dim, act_dim if std is not None else 2 * act_dim, generator, net)
 
-    def parameters_at(self, obs: Float[Tensor, "*M n obs"]) -> tuple[Tensor, Tensor | float]:
-        """Mean `(*M, n, act)` and log standard deviation (same shape, or a number) at each observation."""
-        check_observation(obs, self.obs_dim, self.students, self.net.like)
-        if self.std is not None:
-            return self.net(obs), math.log(self.std)
-        mean, log_std = self.net(obs).chunk(2, -1)
-        return mean, log_std.clamp(*LOG_STD_RANGE)
+    def parameters_at(self, obs: Float[Tensor, "*M n obs"]) -> tuple[Tensor, Tensor]:
+        """Mean and log standard deviation at each observation, both `(*M, n, act)`, in the world's units."""
+        mean, log_std = split(self.net(self.seen(obs)), self.std)
+        if self.plays is None:
+            return mean, log_std
+        return self.plays.outward(mean), log_std + self.plays.scale.log()
 
     def act(self, obs: Float[Tensor, "*M n obs"], generator: torch.Generator | None = None) -> Float[Tensor, "*M n act"]:
         """The mean, or with a generator a sample."""
-        mean, log_std = self.parameters_at(obs)
+        mean, log_std = split(self.net(self.seen(obs)), self.std, learnt_only=True)
         if generator is not None:
-            noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
-            mean = mean + noise * (log_std.exp() if isinstance(log_std, Tensor) else self.std)
-        return mean.clamp(*self.limits)
+            noise = randn(mean.shape, generator, mean)
+            mean = mean + noise * (self.std if self.std is not None else log_std.exp())
+        return self.played(mean)
 
-    def log_prob(self, obs: Float[Tensor, "*M n obs"], action: Float[Tensor, "*M n act"]) -> Float[Tensor, "*M n"]:
-        """Log-density of each action, summed over its dimensions."""
-        mean, log_std = self.parameters_at(obs)
-        scale = (-log_std).exp() if isinstance(log_std, Tensor) else 1 / self.std
-        return (-0.5 * ((action - mean) * scale) ** 2 - log_std - 0.5 * math.log(2 * math.pi)).sum(-1)
+    def log_prob(self, obs: Float[Tensor, "*M n obs"], action: Float[Tensor, "*M n act"],
+                 known: Tensor | None = None) -> Float[Tensor, "*M n"]:
+        """Log-density of each action, summed over its dimensions (those that are `known`)."""
+        mean, log_std = split(self.net(self.seen(obs)), self.std)
+        return known_sum(log_normal(self.meant(obs, action), mean, log_std), known) + self.density(known)
 
-    def loss(self, obs: Float[Tensor, "*M n obs"], action: Float[Tensor, "*M n act"]) -> Float[Tensor, "*M"]:
+    def loss(self, obs: Float[Tensor, "*M n obs"], action: Float[Tensor, "*M n act"], generator: Generators | None = None,
+             known: Tensor | None = None) -> Float[Tensor, "*M"]:
         """Mean negative log-density of the batch; one value a student for a stack."""
-        if self.std is not None and self.students is None and action.shape == (len(obs), self.act_dim):
-            mean, log_std = self.parameters_at(obs)  # the same number through one fused kernel: page 1's identity
-            half_mse = nn.functional.mse_loss(mean, action) / (2 * self.std**2)
-            return self.act_dim * (half_mse + log_std + 0.5 * math.log(2 * math.pi))
-        return -self.log_prob(obs, action).mean(-1)
+        if self.std is None or self.students is not None or known is not None:
+            return -self.log_prob(obs, action, known).mean(-1)
+        mean = self.net(self.seen(obs))  # the same number through one fused kernel: page 1's identity
+        half_mse = nn.functional.mse_loss(mean, self.meant(obs, action)) / (2 * self.std**2)
+        return self.act_dim * (half_mse + math.log(self.std) + 0.5 * math.log(2 * math.pi)) - self.density()
 
-    def check_targets(self, action: Tensor) -> None:
-        """Raise ValueError unless actions are floats of `act_dim` dimensions. `fit` calls it once."""
-        if not action.is_floating_point() or action.ndim < 2 or action.shape[-1] != self.act_dim:
-            raise ValueError(f"actions have shape {tuple(action.shape)} and dtype {action.dtype}, expected floats "
-                             f"(N, {self.act_dim}); integer actions want a Categorical policy.")
+
+def check_std(std: float | None) -> float | None:
+    """Return a fixed standard deviation, or None for one that is learnt; raise ValueError unless it is positive."""
+    if std is not None and not 0 < std < math.inf:
+        raise ValueError(f"std is {std}, expected a positive number, or None to learn it.")
+    return std
+
+
+def split(out: Float[Tensor, "*n out"], std: float | None, learnt_only: bool = False) -> tuple[Tensor, Tensor | None]:
+    """A network's answer as mean and log standard deviation, which is constant where `std` is fixed."""
+    if std is not None:
+        return out, None if learnt_only else torch.full_like(out, math.log(std))
+    mean, log_std = out.chunk(2, -1)
+    return mean, log_std.clamp(*LOG_STD_RANGE)
+
+
+def log_normal(x: Float[Tensor, "*n d"], mean: Tensor, log_std: Tensor) -> Float[Tensor, "*n d"]:
+    """Log-density of each coordinate."""
+    return -0.5 * ((x - mean) * (-log_std).exp()).square() - log_std - 0.5 * math.log(2 * math.pi)

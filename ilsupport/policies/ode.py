@@ -2,51 +2,44 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from ilsupport.policies.base import MLP, check_observation, randn
-from ilsupport.policies.gaussian import Gaussian
+from ilsupport.policies.base import Head
+from ilsupport.random import Generators, randn
 
 WAVES = 4            # sines and cosines that tell a network the time
 DENSITY_STEPS = 100  # of Heun's rule, for log_prob
 
 
-class Transport(nn.Module):
+class Transport(Head):
     """Standard normal noise at time 0 becomes an action at time 1 along dx/dt = velocity(obs, x, t).
 
     Subclasses (`Diffusion`, `Flow`) say how the velocity is learnt and stepped along. `steps` is how many steps, hence
-    network calls, `act` takes; set it at will after training. `limits = (low, high)` clips what `act` plays. Networks
-    expect actions of about [-1, 1]: the noise they start from has size 1. Raises ValueError for fewer than one step, limits
-    out of order, and observations or targets of another shape, dtype or device.
+    network calls, `act` takes; set it at will after training. Noise, ways and velocities are in units of the actions' own
+    spread in the data, which is the size of the noise (`standardise=False`: in the world's). `options` are those of `Head`.
+    Raises ValueError for fewer than one step, and for observations and actions of another shape, dtype or device.
     """
 
-    draws_noise = True
-
-    def __init__(self, obs_dim: int, act_dim: int, *, generator: torch.Generator | Sequence[torch.Generator], steps: int = 10,
-                 limits: tuple[float, float] | None = None, hidden: Sequence[int] = (64, 64),
-                 dtype: torch.dtype = torch.float32) -> None:
-        super().__init__()
-        if limits is not None and not limits[0] < limits[1]:
-            raise ValueError(f"limits are {limits}, expected (low, high) with low < high.")
-        self.limits = limits or (-math.inf, math.inf)
-        self.net = MLP((obs_dim + act_dim + 2 * WAVES, *hidden, act_dim), generator, dtype)
-        self.obs_dim, self.act_dim, self.steps, self.students = obs_dim, act_dim, steps, self.net.students
+    def __init__(self, obs_dim: int, act_dim: int, *, generator: Generators, steps: int = 10, **options) -> None:
+        super().__init__(obs_dim, act_dim, generator, **options)
+        self.net = self.network(obs_dim + act_dim + 2 * WAVES, act_dim, generator)
+        self.steps = steps
         self.times(steps)  # checks it
 
     def at(self, obs: Float[Tensor, "*M n obs"], x: Float[Tensor, "*M n act"], t: Tensor) -> Float[Tensor, "*M n act"]:
         """The network's output at `x` and time `t`: one for all, or one each (*M, n, 1)."""
-        return self.net(torch.cat([obs, x, time_features(t.expand(*x.shape[:-1], 1))], -1))
+        return self.net(torch.cat([self.seen(obs), x, time_features(t.expand(*x.shape[:-1], 1))], -1))
 
     def velocity(self, obs: Float[Tensor, "*M n obs"], x: Float[Tensor, "*M n act"], t: Tensor) -> Float[Tensor, "*M n act"]:
         """dx/dt."""
         raise NotImplementedError
 
     def path(self, obs: Float[Tensor, "*M n obs"], noise: Float[Tensor, "*M n act"]) -> Iterator[Float[Tensor, "*M n act"]]:
-        """The `steps + 1` samples on the way: first the noise, last the action."""
+        """The `steps + 1` samples on the way: first the noise, last the action, before it is scaled to the world's units."""
         raise NotImplementedError
 
     def times(self, steps: int) -> Float[Tensor, "steps+1"]:
@@ -58,22 +51,19 @@ class Transport(nn.Module):
     def act(self, obs: Float[Tensor, "*M n obs"], generator: torch.Generator | None = None) -> Float[Tensor, "*M n act"]:
         """A sample; without a generator what becomes of zero noise: usually one of the answers, not always the likeliest,
         and where two are equally good it may lie between them."""
-        check_observation(obs, self.obs_dim, self.students, self.net.like)
         shape = (*obs.shape[:-1], self.act_dim)
         x = obs.new_zeros(shape) if generator is None else randn(shape, generator, obs)
         for x in self.path(obs, x):
             pass
-        return x.clamp(*self.limits)
+        return self.played(x)
 
     def log_prob(self, obs: Float[Tensor, "*M n obs"], action: Float[Tensor, "*M n act"]) -> Float[Tensor, "*M n"]:
         """Log-density of each action under the differential equation itself, which `act` follows in `steps` steps.
 
         Costs `act_dim` backward passes at each of 100 times, and carries no gradient: to look at, not to train on.
         """
-        check_observation(obs, self.obs_dim, self.students, self.net.like)
-        return log_density(lambda x, t: self.velocity(obs, x, t), action, self.times(DENSITY_STEPS))
-
-    check_targets = Gaussian.check_targets
+        meant = self.meant(obs, action)
+        return log_density(lambda x, t: self.velocity(obs, x, t), meant, self.times(DENSITY_STEPS)) + self.density()
 
 
 def time_features(t: Float[Tensor, "*n 1"]) -> Float[Tensor, "*n 8"]:
@@ -82,8 +72,7 @@ def time_features(t: Float[Tensor, "*n 1"]) -> Float[Tensor, "*n 8"]:
     return torch.cat([angle.sin(), angle.cos()], -1)
 
 
-def noise_and_time(action: Float[Tensor, "*M n act"], generator: torch.Generator | Sequence[torch.Generator]
-                   ) -> tuple[Float[Tensor, "*M n act"], Float[Tensor, "*M n 1"]]:
+def noise_and_time(action: Float[Tensor, "*M n act"], generator: Generators | None) -> tuple[Float[Tensor, "*M n act"], Float[Tensor, "*M n 1"]]:
     """Standard normal noise like the actions, and for each a time uniform in [0, 1): the rank of one more normal draw."""
     draw = randn((*action.shape[:-1], action.shape[-1] + 1), generator, action)
     return draw[..., :-1], torch.special.ndtr(draw[..., -1:]).clamp(max=1 - torch.finfo(action.dtype).eps)

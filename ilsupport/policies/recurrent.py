@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ilsupport.policies.base import MLP, window_size
+from ilsupport.policies.network import MLP, window_size
 
 
 class GRU(nn.Module):
@@ -19,7 +19,7 @@ class GRU(nn.Module):
     """
 
     def __init__(self, sizes: Sequence[int | tuple[int, int]], generator: torch.Generator | Sequence[torch.Generator],
-                 dtype: torch.dtype = torch.float32) -> None:
+                 dtype: torch.dtype = torch.float32, activation: str = "relu") -> None:
         super().__init__()
         (_, d), memory = window_size(sizes[0]), sizes[1]
         if len(sizes) < 3:
@@ -28,7 +28,7 @@ class GRU(nn.Module):
         self.memory = memory
         self.reads = MLP((d, 3 * memory), generator, dtype)
         self.keeps = MLP((memory, 3 * memory), generator, dtype)
-        self.answers = MLP((memory, *sizes[2:]), generator, dtype)
+        self.answers = MLP((memory, *sizes[2:]), generator, dtype, activation)
         self.students = self.reads.students
 
     def forward(self, window: Float[Tensor, "*M n length d"]) -> Float[Tensor, "*M n out"]:

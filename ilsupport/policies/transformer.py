@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, scaled_dot_product_attention
 
-from ilsupport.policies.base import MLP, window_size
+from ilsupport.policies.network import MLP, window_size
 
 HEADS = 4
 
@@ -22,7 +22,7 @@ class Transformer(nn.Module):
     """
 
     def __init__(self, sizes: Sequence[int | tuple[int, int]], generator: torch.Generator | Sequence[torch.Generator],
-                 dtype: torch.dtype = torch.float32) -> None:
+                 dtype: torch.dtype = torch.float32, activation: str = "relu") -> None:
         super().__init__()
         (length, d), widths = window_size(sizes[0]), sizes[1:-1]
         if len(set(widths)) != 1 or widths[0] % HEADS:
@@ -34,7 +34,7 @@ class Transformer(nn.Module):
         self.embed = MLP((d + length, width), generator, dtype)
         self.blocks = nn.ModuleList(nn.ModuleDict({
             "look": MLP((width, 3 * width), generator, dtype), "mix": MLP((width, width), generator, dtype),
-            "think": MLP((width, 2 * width, width), generator, dtype)}) for _ in widths)
+            "think": MLP((width, 2 * width, width), generator, dtype, activation)}) for _ in widths)
         self.answers = MLP((width, sizes[-1]), generator, dtype)
         self.students = self.embed.students
 

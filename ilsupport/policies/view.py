@@ -1,42 +1,56 @@
 """A student who sees less than its teacher, or something else (page 8)."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float, Shaped
-from torch import Tensor, nn
+from torch import Tensor
 
 from ilsupport.policies.base import Policy
+from ilsupport.random import Generators
+
+ROWS = 2**14  # looked at together: what is seen may be larger than what is stored
 
 
-class View(nn.Module):
+class View(Policy):
     """`policy` with a filter before its eyes: it acts on, and learns from, `see(obs)`.
 
     The environment and the expert keep the whole observation. `see` works on the last dimension, whatever stands before
     it, so that it serves a student and a stack: `View(policy, lambda obs: obs[..., :2])` hides all but two columns.
     A `see` that overwrites a column is an intervention on it; `lambda w: w.flatten(-2)` lays the frames of a window side by
-    side, for a head that takes vectors.
+    side, for a head that takes vectors. Units are those of what is seen; pictures and numbers of a class (observations of
+    more dimensions than a window, or of whole numbers) keep theirs.
     """
 
     def __init__(self, head: Policy, see: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.head, self.see, self.students = head, see, head.students
-        self.draws_noise = getattr(head, "draws_noise", False)
+
+    def begin(self) -> None:
+        self.head.begin()
 
     def act(self, obs: Shaped[Tensor, "*M n *obs"], generator: torch.Generator | None = None) -> Shaped[Tensor, "*M n *act"]:
         """What the policy does about the part it sees."""
         return self.head.act(self.see(obs), generator)
 
-    def log_prob(self, obs: Shaped[Tensor, "*M n *obs"], action: Shaped[Tensor, "*M n *act"]) -> Float[Tensor, "*M n"]:
+    def log_prob(self, obs: Shaped[Tensor, "*M n *obs"], action: Shaped[Tensor, "*M n *act"],
+                 **known: Tensor) -> Float[Tensor, "*M n"]:
         """Log-probability of each action given the part it sees."""
-        return self.head.log_prob(self.see(obs), action)
+        return self.head.log_prob(self.see(obs), action, **known)
 
-    def loss(self, obs: Shaped[Tensor, "*M n *obs"], action: Shaped[Tensor, "*M n *act"], *generator) -> Float[Tensor, "*M"]:
+    def loss(self, obs: Shaped[Tensor, "*M n *obs"], action: Shaped[Tensor, "*M n *act"], generator: Generators | None = None,
+             **known: Tensor) -> Float[Tensor, "*M"]:
         """The policy's own loss on the part it sees."""
-        return self.head.loss(self.see(obs), action, *generator)
+        return self.head.loss(self.see(obs), action, generator, **known)
 
-    def check_targets(self, action: Tensor) -> None:
-        """As the policy does, if it checks them at all."""
-        if hasattr(self.head, "check_targets"):
-            self.head.check_targets(action)
+    def check(self, obs: Tensor, action: Tensor) -> None:
+        """As the policy does, of what it sees."""
+        super().check(obs, action)
+        for some, theirs in zip(obs.split(ROWS), action.split(ROWS)):
+            self.head.check(self.see(some), theirs)
+
+    def standardise(self, obs: Sequence[Tensor] | None, action: Sequence[Tensor]) -> None:
+        """The policy's units are those of what it sees."""
+        vectors = obs is not None and all(x.is_floating_point() and x.ndim <= 3 for x in obs)
+        self.head.standardise([self.see(x) for x in obs] if vectors else None, action)

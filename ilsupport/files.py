@@ -1,0 +1,81 @@
+"""Files that are there whole or not at all, and never hold code."""
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ilsupport.identity import fingerprint
+
+VERSION = 1
+
+
+def write_atomically(path: str | os.PathLike, write: Callable[[Path], object], keep_previous: bool = False) -> None:
+    """Let `write` fill a file beside `path`, then put it in its place: an old file stays until the new one is complete.
+
+    `keep_previous` leaves the old one as `<name>.previous`. Raises FileNotFoundError if the folder does not exist, OSError,
+    with what was there before left intact, if the disk is full.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path.parent} is not a folder, expected one to write {path.name} into; make it first.")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        write(part)
+        with open(part, "rb") as file:
+            os.fsync(file.fileno())
+        if keep_previous and path.exists():
+            os.replace(path, path.with_name(f"{path.name}.previous"))
+        os.replace(part, path)
+    except (OSError, SafetensorError) as error:
+        raise OSError(getattr(error, "errno", None) or errno.EIO, f"could not write {path} ({error}); free some space and "
+                      "do the same again: what was there before is intact.") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_tensors(path: str | os.PathLike, tensors: dict[str, Tensor], about: dict, kind: str,
+                  keep_previous: bool = False) -> None:
+    """Tensors and a JSON note as a safetensors file that says what `kind` of thing it holds."""
+    # Own memory for each: safetensors refuses views, and two names may share one tensor.
+    own = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in tensors.items()}
+    metadata = {"format": kind, "version": str(VERSION), "about": json.dumps(about), "sum": _sum(own)}
+    write_atomically(path, lambda part: save_file(own, part, metadata=metadata), keep_previous)
+
+
+def read_tensors(path: str | os.PathLike, kind: str) -> tuple[dict[str, Tensor], dict]:
+    """What `write_tensors` wrote.
+
+    Raises FileNotFoundError without a file; ValueError for a file that is truncated or altered, of another kind, or of a
+    newer version of this package.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}, expected one of kind {kind!r}.")
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            # Cloned, because safetensors maps the file: the data would change, or crash, when the file does.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{path} ({path.stat().st_size:,} bytes) is truncated or no safetensors file ({error}), expected one "
+                         f"of kind {kind!r}; fetch or write it again.") from error
+    if metadata.get("format") != kind or not metadata.get("version", "").isdecimal():
+        raise ValueError(f"{path} is a safetensors file of something else ({metadata.get('format', 'it does not say what')}; it "
+                         f"holds {sorted(tensors)[:5]}), expected one of kind {kind!r}.")
+    if int(metadata["version"]) > VERSION:
+        raise ValueError(f"{path} has format version {metadata['version']}, expected at most {VERSION}; upgrade ilsupport.")
+    if metadata.get("sum", _sum(tensors)) != _sum(tensors):
+        raise ValueError(f"{path} is damaged: its numbers are not those that were written; fetch or write it again.")
+    return tensors, json.loads(metadata.get("about", "{}"))
+
+
+def _sum(tensors: dict[str, Tensor]) -> str:
+    return fingerprint([x for item in sorted(tensors.items()) for x in item])
