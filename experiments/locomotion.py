@@ -24,7 +24,7 @@ import torch
 from safetensors.torch import load_file
 
 import ilsupport as il
-from ilsupport.locomotion import TASKS, WEIGHTS
+from ilsupport.experts import TASKS, WEIGHTS
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "notebooks" / "_data" / "locomotion.json"

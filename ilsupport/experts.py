@@ -1,33 +1,48 @@
-"""Experts: any callable from observations to actions will do; these are scripts of a few lines."""
+"""Experts: any callable from observations to actions will do; these are scripts of a few lines, and four
+networks.
+
+What needs nothing but the observation is a function. What remembers something, draws, or carries numbers is a
+Policy: `.to` moves it, `begin()` starts an episode, and it is called like the functions, `expert(obs)`.
+"""
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from safetensors import safe_open
+from torch import Tensor, nn
 
 from ilsupport._checks import check_probability
 from ilsupport.envs import fork
 from ilsupport.envs.reach import RADIUS, SPEED, Reach
 from ilsupport.envs.tightrope import right_action
+from ilsupport.estimate import Estimate
+from ilsupport.policies.base import Policy
 
-CARTPOLE = torch.tensor([0.05, 0.1, 1.0, 0.3])  # of position, velocity, angle, angular velocity
+WEIGHTS = Path(__file__).parent / "weights"
+TASKS = ("HalfCheetah-v5", "Hopper-v5", "Walker2d-v5", "Ant-v5")
 
 
 def tightrope_expert(obs: Float[Tensor, "n 9"]) -> Int[Tensor, "n"]:
-    """Leans against the wind on the rope and climbs when off it: never wrong, so it pays 0 (pages 3 to 5)."""
+    """Leans against the wind on the rope and climbs when off it: never wrong, so it pays 0 (pages 3 to 5).
+
+    Raises ValueError for observations of another width.
+    """
+    _columns("Tightrope", obs.flatten(0, -2), 9)
     return right_action(obs)
 
 
 def brakelight_expert(obs: Float[Tensor, "n *length 3"]) -> Int[Tensor, "n"]:
     """Brakes exactly while somebody is on the road, so it pays 0 on `BrakeLight(truth=True)` (page 8).
 
-    It reads the last column, the truth; of a window, that of the last frame. Raises ValueError for other observations.
+    It reads the last column, the truth; of a window, that of the last frame. Raises ValueError for other
+    observations.
     """
     if obs.ndim not in (2, 3) or obs.shape[-1] != 3:
-        raise ValueError(f"observations have shape {tuple(obs.shape)}, expected (n, 3) or windows (n, length, 3): this expert "
-                         "must see who is on the road; write BrakeLight(truth=True).")
+        raise ValueError(f"observations have shape {tuple(obs.shape)}, expected (n, 3) or windows (n, "
+                         "length, 3): this expert must see who is on the road; write BrakeLight(truth=True).")
     return (obs if obs.ndim == 2 else obs[:, -1])[:, 2].long()
 
 
@@ -38,9 +53,9 @@ def cartpole_expert(obs: Float[Tensor, "n 4"]) -> Int[Tensor, "n"]:
     Observation: position, velocity, angle, angular velocity. The two small terms bring the cart back to the
     middle. Raises ValueError for observations of another shape.
     """
-    _check_columns("CartPole-v1", obs, 4)
-    position, velocity, angle, spin = obs.unbind(-1)
-    return (angle + 0.25 * spin + 0.1 * position + 0.15 * velocity > 0).long()
+    position, velocity, angle, spin = _columns("CartPole-v1", obs, 4)
+    lean = angle.add(spin, alpha=0.25).add_(position, alpha=0.1).add_(velocity, alpha=0.15)
+    return (lean > 0).long()
 
 
 def pendulum_expert(obs: Float[Tensor, "n 3"]) -> Float[Tensor, "n 1"]:
@@ -51,80 +66,140 @@ def pendulum_expert(obs: Float[Tensor, "n 3"]) -> Float[Tensor, "n 1"]:
     spring and damper. The torque, within [-2, 2], is smooth near the top and jumps where the pendulum turns:
     a clone sees both. Raises ValueError for observations of another shape.
     """
-    _check_columns("Pendulum-v1", obs, 3)
-    cos, sin, spin = obs.unbind(-1)
+    cos, sin, spin = _columns("Pendulum-v1", obs, 3)
     energy, at_the_top = spin**2 / 6 + 5 * cos, 5  # rod of 1 kg and 1 m at g = 10 m/s^2, in joules
-    swing = 4 * (at_the_top - energy) * torch.where(spin < 0, -1.0, 1.0).to(obs)
+    swing = 4 * (at_the_top - energy) * torch.where(spin < 0, -1.0, 1.0)
     hold = -10 * torch.atan2(sin, cos) - 2 * spin
-    return torch.where(cos > 0.9, hold, swing).clamp(-2, 2).unsqueeze(-1)
+    return torch.where(cos > 0.9, hold, swing).clamp(-2, 2).unsqueeze(-1).to(obs.dtype)
 
 
 def driving_expert(features: Float[Tensor, "n 8"]) -> Float[Tensor, "n 1"]:
-    """Keeps a car of `Driving` on the middle of its lane: a spring, a damper and the bend ahead (pages 0, 2 and 6).
+    """Keeps a car of `Driving` on the middle of its lane: a spring, a damper and the bend ahead (pages 0, 2
+    and 6).
 
-    It reads the features, never a picture. Two seconds after the start it is within 7 cm of the middle and stays there; put
-    down anywhere between the barriers, it is in its lane after three seconds. Raises ValueError for observations of
-    another shape.
+    It reads the features, never a picture. Two seconds after the start it is within 7 cm of the middle and
+    stays there; put down anywhere between the barriers, it is in its lane after three seconds. Raises
+    ValueError for observations of another shape.
     """
-    _check_columns("Driving", features, 8)
-    offset, heading, bend, soon = features.unbind(-1)[:4]
+    offset, heading, bend, soon, *_ = _columns("Driving", features, 8)
     return (0.9 * bend + 0.1 * soon - 0.7 * offset - 4 * heading).clamp(-1, 1).unsqueeze(-1)
 
 
-def reach_expert(env: Reach) -> Callable[[Float[Tensor, "n 4"]], Float[Tensor, "n 2"]]:
-    """Walks to the goal in this maze at speed 1, on the shortest way from cell to cell, and stays there (page 9).
+class ReachExpert(Policy):
+    """Walks to the goal in this maze at speed 1, on the shortest way from cell to cell, and stays there (page
+    9).
 
-    The function that comes back maps observations `(n, 4)` to velocities `(n, 2)` no longer than 1. Starts and goals lie in
-    free cells, as `Reach` sees to. Raises ValueError for observations of another shape.
+    Observations `(n, 4)`, velocities `(n, 2)` no longer than 1. Starts and goals lie in free cells, as
+    `Reach` sees to. Raises ValueError for observations of another shape.
     """
-    def act(obs: Tensor) -> Tensor:
-        _check_columns("Reach", obs, 4)
+
+    def __init__(self, env: Reach) -> None:
+        super().__init__()
+        self.env = env.to()
+
+    def _apply(self, move, recurse: bool = True) -> ReachExpert:
+        there = move(self.env.centres)  # the maze goes where the parameters of a network would
+        self.env = self.env.to(there.device, there.dtype)
+        return super()._apply(move, recurse)
+
+    def act(self, obs: Float[Tensor, "n 4"],
+            generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
+        _columns("Reach", obs, 4)
         place, goal = obs.split(2, dim=1)
-        there = env.cell(goal)
-        via = env.hop[env.cell(place), there]
-        way = torch.where((via == there)[:, None], goal, env.centres[via]) - place
+        there = self.env.cell(goal)
+        via = self.env.hop[self.env.cell(place), there]
+        way = torch.where((via == there)[:, None], goal, self.env.centres[via]) - place
         return way / way.norm(dim=1, keepdim=True).clamp(min=SPEED)
-    return act
 
 
-def reach_play(env: Reach, *, generator: torch.Generator) -> Callable[[Float[Tensor, "n 4"]], Float[Tensor, "n 2"]]:
+class ReachPlay(ReachExpert):
     """Somebody at play in this maze: walks to a place of their own choice, then to another, whatever the goal
     (page 9).
 
-    They walk as `reach_expert` does and choose evenly among the free cells, with `generator`. The function remembers where
-    each episode is heading, so make a new one for each `rollout`. Raises ValueError for observations of another shape.
+    They walk as `ReachExpert` does and choose evenly among the free cells, with `generator`. Where each of
+    them is heading is remembered until the next `begin()`.
     """
-    walk, aim = reach_expert(env), None
 
-    def act(obs: Tensor) -> Tensor:
-        nonlocal aim
-        _check_columns("Reach", obs, 4)
-        fresh = env.places(len(obs), generator)
-        aim = fresh if aim is None else torch.where((obs[:, :2] - aim).norm(dim=1, keepdim=True) < RADIUS, fresh, aim)
-        return walk(torch.cat([obs[:, :2], aim], 1))
-    return act
+    def __init__(self, env: Reach, *, generator: torch.Generator) -> None:
+        super().__init__(env)
+        self.generator = generator
+        self.begin()
+
+    def begin(self) -> None:
+        self._aim: Tensor | None = None
+
+    def act(self, obs: Float[Tensor, "n 4"],
+            generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
+        _columns("Reach", obs, 4)
+        place, aim = obs[:, :2], self.env.places(len(obs), self.generator)
+        if self._aim is not None:
+            aim = torch.where((place - self._aim).norm(dim=1, keepdim=True) < RADIUS, aim, self._aim)
+        self._aim = aim
+        return super().act(torch.cat([place, aim], 1))
 
 
-def fork_expert(generator: torch.Generator, left: float = 0.5) -> Callable[[Float[Tensor, "n 4"]], Float[Tensor, "n 2"]]:
+class ForkExpert(Policy):
     """Passes the tree of `Fork` on the left or on the right (page 7).
 
-    While no side is chosen (`fork.side` is 0, which is so on the first step) a coin with chance `left` decides; one step
-    later position and velocity tell the side, and it is kept. The hand trembles: the action is `fork.steer` and Gaussian
-    noise of standard deviation `fork.TREMBLE`. It does not crash (tests/test_fork.py). Raises ValueError for `left`
-    outside [0, 1] and observations of another shape.
+    While no side is chosen (`fork.side` is 0, which is so on the first step) a coin with chance `left`
+    decides; one step later position and velocity tell the side, and it is kept. The hand trembles: the action
+    is `fork.steer` and Gaussian noise of standard deviation `fork.TREMBLE`. It does not crash. Raises
+    ValueError for `left` outside [0, 1] and observations of another shape.
     """
-    check_probability("left", left)
 
-    def act(obs: Tensor) -> Tensor:
-        _check_columns("Fork", obs, 4)
-        noise = torch.randn(len(obs), 2, generator=generator, dtype=obs.dtype, device=obs.device)
-        coin = torch.rand(len(obs), generator=generator, dtype=obs.dtype, device=obs.device)
+    def __init__(self, generator: torch.Generator, left: float = 0.5) -> None:
+        super().__init__()
+        self.generator, self.left = generator, check_probability("left", left)
+
+    def act(self, obs: Float[Tensor, "n 4"],
+            generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
+        _columns("Fork", obs, 4)
+        like = {"generator": self.generator, "dtype": obs.dtype, "device": obs.device}
+        noise, coin = torch.randn(len(obs), 2, **like), torch.rand(len(obs), **like)
         taken = fork.side(obs)
-        taken = torch.where(taken == 0, torch.where(coin < left, 1, -1).to(obs.dtype), taken)
+        taken = torch.where(taken == 0, torch.where(coin < self.left, 1, -1), taken)
         return (fork.steer(obs, taken) + fork.TREMBLE * noise).clamp(-1, 1)
-    return act
 
 
-def _check_columns(name: str, obs: Tensor, columns: int) -> None:
+class LocomotionExpert(Policy):
+    """The expert of `task`, one of `TASKS`: `LocomotionExpert("Hopper-v5")` maps observations to torques
+    (page 10).
+
+    A network with two hidden layers, trained by `experiments/experts.py` on gymnasium's MuJoCo task of that
+    name by TD3 (Fujimoto, van Hoof and Meger, 2018) or PPO (Schulman and others, 2017). Of `Ant-v5` it reads
+    positions and velocities, the first 27 numbers, not the contact forces.
+
+    measured   its return over 100 episodes without noise, an `Estimate`
+    about      how it was made: algorithm, steps, seed, the versions of everything that mattered
+
+    Needs no MuJoCo itself; the environment does, `pip install "ilsupport[mujoco]"`. Raises ValueError for
+    another task and, when called, for observations of another width.
+    """
+
+    def __init__(self, task: str, *, device: torch.device | str = "cpu",
+                 dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        if task not in TASKS:
+            raise ValueError(f"task is {task!r}, expected one of {', '.join(TASKS)}.")
+        with safe_open(WEIGHTS / f"{task}.safetensors", "pt") as file:
+            self.about = json.loads(file.metadata()["expert"])
+            for name in file.keys():
+                self.register_buffer(name.replace(".", "_"), file.get_tensor(name).to(device, dtype))
+        self.task, self.measured = task, Estimate(*self.about["measured"])
+        self.width = self.about["observations"]
+
+    def act(self, obs: Float[Tensor, "n d"],
+            generator: torch.Generator | None = None) -> Float[Tensor, "n a"]:
+        _columns(self.task, obs, self.width)
+        between, parts = getattr(torch, self.about["between"]), list(self.buffers())
+        x = obs[:, :parts[1].shape[1]]
+        for k in range(0, len(parts), 2):  # bias and weight of each layer
+            x = nn.functional.linear(between(x) if k else x, parts[k + 1], parts[k])
+        # Torques lie in [-1, 1] in all four tasks.
+        return x.tanh() if self.about["algorithm"] == "TD3" else x.clamp(-1, 1)
+
+
+def _columns(name: str, obs: Tensor, columns: int) -> tuple[Tensor, ...]:
     if obs.ndim != 2 or obs.shape[1] != columns:
         raise ValueError(f"observations have shape {tuple(obs.shape)}, expected (n, {columns}) from {name}.")
+    return obs.unbind(1)

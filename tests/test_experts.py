@@ -1,13 +1,22 @@
-"""Are the experts experts, and is a model of another library one of them in one line?"""
+"""Are the experts experts, and is each asked in the same way?"""
 import pytest
 import torch
 
 from ilsupport import (
     Categorical,
+    ForkExpert,
     Gymnasium,
+    LocomotionExpert,
+    Policy,
+    Reach,
+    ReachExpert,
+    ReachPlay,
     Tightrope,
+    brakelight_expert,
     cartpole_expert,
+    driving_expert,
     evaluate,
+    experts,
     fit,
     generator,
     pendulum_expert,
@@ -50,3 +59,51 @@ def test_any_callable_is_an_expert_and_a_clone_of_one_balances():
     clone = Categorical(4, 2, generator=generator(1))
     fit(clone, demos, generator=generator(2), steps=1500)
     assert evaluate(env, clone, 50, generator=generator(3)).mean > 300
+
+
+EXPERTS = {
+    "tightrope": (lambda: tightrope_expert, 9), "brake light": (lambda: brakelight_expert, 3),
+    "CartPole": (lambda: cartpole_expert, 4), "Pendulum": (lambda: pendulum_expert, 3),
+    "driving": (lambda: driving_expert, 8), "fork": (lambda: ForkExpert(generator(0)), 4),
+    "reach": (lambda: ReachExpert(Reach()), 4), "play": (lambda: ReachPlay(Reach(), generator=generator(0)), 4),
+    **{task: (lambda task=task: LocomotionExpert(task), LocomotionExpert(task).width) for task in experts.TASKS},
+}
+
+
+@pytest.mark.parametrize("name", EXPERTS)
+def test_every_expert_is_called_in_one_way_and_goes_where_its_observations_are(name, dtype):
+    make, width = EXPERTS[name]
+    expert = make()
+    obs = 2 * torch.rand(6, width, generator=generator(1), dtype=dtype) - 1
+    if isinstance(expert, Policy):
+        expert.to(dtype=dtype).begin()
+    actions = expert(obs)
+    assert len(actions) == 6 and (actions.dtype == dtype or not actions.is_floating_point())
+    if isinstance(expert, Policy):
+        again = make().to(dtype)
+        assert torch.equal(again.act(obs), actions), "called is acted, and all chance is its own"
+        again.begin()
+        expert = again.to("meta")
+    assert expert(obs.to("meta")).device.type == "meta", "nothing stays behind"
+    with pytest.raises(ValueError, match="observations have shape"):
+        make()(obs[:, 1:])
+
+
+def test_who_plays_forgets_where_they_were_going_when_an_episode_begins():
+    env = Reach()
+    play = ReachPlay(env, generator=generator(0))
+    for n in (5, 3):  # another number of episodes, too
+        first, second = (rollout(env, play, n, generator=generator(2)) for _ in range(2))
+        assert torch.equal(first.observations[:, 0], second.observations[:, 0])
+        assert not torch.equal(first.actions, second.actions), "a new aim each"
+
+
+def test_a_walker_goes_on_where_its_maze_was_moved():
+    env = Reach()
+    walker = ReachExpert(env).double()
+    assert walker.env.dtype == torch.float64 and env.dtype == torch.float32, "the world itself stays"
+    wide = Reach(dtype=torch.float64)
+    data = rollout(wide, walker, 20, generator=generator(0))
+    assert data.rewards[:, -1].eq(0).all() and data.actions.dtype == torch.float64
+    deep = torch.nn.ModuleList([ReachExpert(env)]).double()
+    assert deep[0].env.dtype == torch.float64, "also inside of something else"

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ilsupport import Fork, fork_expert, generator, rollout
+from ilsupport import Fork, ForkExpert, generator, rollout
 from ilsupport.envs import fork
 
 
@@ -17,7 +17,7 @@ def run(policy, n=500, seed=0, **options):
 
 @pytest.fixture(scope="module")
 def shown():
-    return run(fork_expert(generator(1)), 2000)
+    return run(ForkExpert(generator(1)), 2000)
 
 
 def test_the_expert_arrives_and_takes_both_sides(shown):
@@ -42,12 +42,12 @@ def test_the_choice_is_a_coin_that_the_observation_does_not_show(shown):
     correlation = torch.corrcoef(torch.stack([*start.T, first.sign()]))[-1, :-1]
     assert correlation.abs().max() < 4 / math.sqrt(2000)
     one = run(lambda obs: obs[:, :2] * 0, 1).observations[0, :1].expand(1000, 4)
-    assert 400 < (fork_expert(generator(3))(one)[:, 1] > 0).sum() < 600
+    assert 400 < (ForkExpert(generator(3))(one)[:, 1] > 0).sum() < 600
 
 
 @pytest.mark.parametrize("left, side", [(1.0, 1), (0.0, -1)])
 def test_a_demonstrator_with_one_side_only(left, side):
-    shown = run(fork_expert(generator(1), left))
+    shown = run(ForkExpert(generator(1), left))
     assert (fork.side(shown.observations[:, 1]) == side).all() and not shown.returns().any()
 
 
@@ -105,7 +105,7 @@ def test_a_step_is_that_of_a_point_mass(device, dtype):
 
 
 def test_the_same_seeds_are_the_same_demonstrations():
-    one, same, other = (run(fork_expert(generator(seed)), 10, seed) for seed in (1, 1, 2))
+    one, same, other = (run(ForkExpert(generator(seed)), 10, seed) for seed in (1, 1, 2))
     assert torch.equal(one.actions, same.actions) and not torch.equal(one.actions, other.actions)
 
 
@@ -122,14 +122,14 @@ def test_bad_input():
     with pytest.raises(ValueError, match="outside the action space"):
         run(lambda obs: torch.full((len(obs), 2), 2.0))
     with pytest.raises(ValueError, match="left"):
-        fork_expert(generator(0), 1.5)
+        ForkExpert(generator(0), 1.5)
     with pytest.raises(ValueError, match="Fork"):
-        fork_expert(generator(0))(torch.zeros(3, 9))
+        ForkExpert(generator(0))(torch.zeros(3, 9))
 
 
 def test_through_gymnasium_the_expert_arrives_too():
     env = gymnasium.make_vec("ilsupport/Fork-v0", num_envs=50)
-    expert, (obs, _) = fork_expert(generator(1)), env.reset(seed=0)
+    expert, (obs, _) = ForkExpert(generator(1)), env.reset(seed=0)
     for _ in range(18):
         obs, reward, terminated, truncated, _ = env.step(expert(torch.from_numpy(obs)).numpy())
         assert not reward.any() and not terminated.any()

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import ilsupport as il
-from ilsupport.locomotion import TASKS
+from ilsupport.experts import TASKS
 
 BARS = {"HalfCheetah-v5": 4000, "Hopper-v5": 3000, "Walker2d-v5": 4000, "Ant-v5": 4000}
 

@@ -10,7 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import ilsupport as il
-from ilsupport.locomotion import TASKS, WEIGHTS
+from ilsupport.experts import TASKS, WEIGHTS
 
 ROOT = Path(__file__).parents[1]
 TABLE = json.loads((ROOT / "notebooks" / "_data" / "locomotion.json").read_text(encoding="utf-8"))

@@ -54,7 +54,7 @@ def test_no_sequence_of_actions_enters_a_wall(maze, seed, actions):
 def test_the_expert_reaches_every_goal_by_about_the_length_it_promises(maze, seed):
     env = Reach(maze=maze)
     env.horizon = int(1.1 * float(env.length.max()) / SPEED) + 20
-    walks = il.rollout(env, il.reach_expert(env), 50, generator=il.generator(seed))
+    walks = il.rollout(env, il.ReachExpert(env), 50, generator=il.generator(seed))
     assert (walks.rewards[:, -1] == 0).all()  # it arrives, and stays
     length = env.distance(*walks.observations[:, 0].split(2, 1))
     slack = env.width * 2**0.5 + RADIUS + SPEED
@@ -119,7 +119,7 @@ def test_play_ignores_the_goal_and_gets_about():
     walks = []
     for goal in ([[0.9, 0.9]], [[-0.9, 0.9]]):
         env = Reach(starts=start, goals=torch.tensor(goal))
-        play = il.reach_play(env, generator=il.generator(2))
+        play = il.ReachPlay(env, generator=il.generator(2))
         walks.append(il.rollout(env, play, 50, horizon=300, generator=il.generator(3)).observations[..., :2])
     assert torch.equal(*walks)
     cells = [len(env.cell(walk).unique()) for walk in walks[0]]
@@ -152,7 +152,7 @@ def test_bad_actions_and_bad_observations():
     for action in (torch.zeros(3), torch.zeros(2, 2), torch.zeros(3, 2, dtype=torch.long)):
         with pytest.raises(ValueError, match=r"expected floats \(3, 2\)"):
             env.step(action)
-    for act in (il.reach_expert(env), il.reach_play(env, generator=il.generator(0))):
+    for act in (il.ReachExpert(env), il.ReachPlay(env, generator=il.generator(0))):
         with pytest.raises(ValueError, match=r"expected \(n, 4\)"):
             act(torch.zeros(3, 2))
     with pytest.raises(ValueError, match="outside the action space"):
@@ -163,7 +163,7 @@ def test_through_gymnasium_with_a_maze_and_goals_of_ones_own():
     env = gymnasium.make("ilsupport/Reach-v0", maze=["...", ".#.", "..."], goals=torch.tensor([[0.6, 0.6]]),
                          horizon=50)
     obs, _ = env.reset(seed=0)
-    act = il.reach_expert(env.unwrapped.tensor_env)
+    act = il.ReachExpert(env.unwrapped.tensor_env)
     for _ in range(50):
         obs, reward, _, truncated, _ = env.step(act(torch.from_numpy(obs)[None])[0].numpy())
         assert obs in env.observation_space

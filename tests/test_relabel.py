@@ -76,7 +76,7 @@ def test_what_stands_between_achievement_and_goal_is_kept():
 
 def test_a_student_of_relabelled_play_goes_where_it_is_told():
     env = il.Reach(maze=("...",) * 3)
-    play = il.rollout(env, il.reach_play(env, generator=il.generator(0)), 20, generator=il.generator(1))
+    play = il.rollout(env, il.ReachPlay(env, generator=il.generator(0)), 20, generator=il.generator(1))
     student = il.Gaussian(4, 2, generator=il.generator(2), limits=(-1, 1))
     pairs = il.relabel(play, ahead=15, copies=4, generator=il.generator(4))
     il.fit(student, pairs, generator=il.generator(5), steps=800, batch_size=128)
