@@ -6,6 +6,7 @@ Policy: `.to` moves it, `begin()` starts an episode, and it is called like the f
 """
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def tightrope_expert(obs: Float[Tensor, "n 9"]) -> Int[Tensor, "n"]:
 
     Raises ValueError for observations of another width.
     """
-    _columns("Tightrope", obs.flatten(0, -2), 9)
+    _check_columns("Tightrope", obs.flatten(0, -2), 9)
     return right_action(obs)
 
 
@@ -53,9 +54,13 @@ def cartpole_expert(obs: Float[Tensor, "n 4"]) -> Int[Tensor, "n"]:
     Observation: position, velocity, angle, angular velocity. The two small terms bring the cart back to the
     middle. Raises ValueError for observations of another shape.
     """
-    position, velocity, angle, spin = _columns("CartPole-v1", obs, 4)
-    lean = angle.add(spin, alpha=0.25).add_(position, alpha=0.1).add_(velocity, alpha=0.15)
-    return (lean > 0).long()
+    _check_columns("CartPole-v1", obs, 4)
+    return (obs @ _gains(obs.device, obs.dtype) > 0).long()
+
+
+@functools.cache  # so that no step carries them to the device again
+def _gains(device: torch.device, dtype: torch.dtype) -> Tensor:
+    return torch.tensor([0.1, 0.15, 1, 0.25], device=device, dtype=dtype)
 
 
 def pendulum_expert(obs: Float[Tensor, "n 3"]) -> Float[Tensor, "n 1"]:
@@ -66,7 +71,8 @@ def pendulum_expert(obs: Float[Tensor, "n 3"]) -> Float[Tensor, "n 1"]:
     spring and damper. The torque, within [-2, 2], is smooth near the top and jumps where the pendulum turns:
     a clone sees both. Raises ValueError for observations of another shape.
     """
-    cos, sin, spin = _columns("Pendulum-v1", obs, 3)
+    _check_columns("Pendulum-v1", obs, 3)
+    cos, sin, spin = obs.T
     energy, at_the_top = spin**2 / 6 + 5 * cos, 5  # rod of 1 kg and 1 m at g = 10 m/s^2, in joules
     swing = 4 * (at_the_top - energy) * torch.where(spin < 0, -1.0, 1.0)
     hold = -10 * torch.atan2(sin, cos) - 2 * spin
@@ -81,7 +87,8 @@ def driving_expert(features: Float[Tensor, "n 8"]) -> Float[Tensor, "n 1"]:
     stays there; put down anywhere between the barriers, it is in its lane after three seconds. Raises
     ValueError for observations of another shape.
     """
-    offset, heading, bend, soon, *_ = _columns("Driving", features, 8)
+    _check_columns("Driving", features, 8)
+    offset, heading, bend, soon = features.T[:4]
     return (0.9 * bend + 0.1 * soon - 0.7 * offset - 4 * heading).clamp(-1, 1).unsqueeze(-1)
 
 
@@ -104,7 +111,7 @@ class ReachExpert(Policy):
 
     def act(self, obs: Float[Tensor, "n 4"],
             generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
-        _columns("Reach", obs, 4)
+        _check_columns("Reach", obs, 4)
         place, goal = obs.split(2, dim=1)
         there = self.env.cell(goal)
         via = self.env.hop[self.env.cell(place), there]
@@ -130,7 +137,7 @@ class ReachPlay(ReachExpert):
 
     def act(self, obs: Float[Tensor, "n 4"],
             generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
-        _columns("Reach", obs, 4)
+        _check_columns("Reach", obs, 4)
         place, aim = obs[:, :2], self.env.places(len(obs), self.generator)
         if self._aim is not None:
             aim = torch.where((place - self._aim).norm(dim=1, keepdim=True) < RADIUS, aim, self._aim)
@@ -153,7 +160,7 @@ class ForkExpert(Policy):
 
     def act(self, obs: Float[Tensor, "n 4"],
             generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
-        _columns("Fork", obs, 4)
+        _check_columns("Fork", obs, 4)
         like = {"generator": self.generator, "dtype": obs.dtype, "device": obs.device}
         noise, coin = torch.randn(len(obs), 2, **like), torch.rand(len(obs), **like)
         taken = fork.side(obs)
@@ -190,7 +197,7 @@ class LocomotionExpert(Policy):
 
     def act(self, obs: Float[Tensor, "n d"],
             generator: torch.Generator | None = None) -> Float[Tensor, "n a"]:
-        _columns(self.task, obs, self.width)
+        _check_columns(self.task, obs, self.width)
         between, parts = getattr(torch, self.about["between"]), list(self.buffers())
         x = obs[:, :parts[1].shape[1]]
         for k in range(0, len(parts), 2):  # bias and weight of each layer
@@ -199,7 +206,6 @@ class LocomotionExpert(Policy):
         return x.tanh() if self.about["algorithm"] == "TD3" else x.clamp(-1, 1)
 
 
-def _columns(name: str, obs: Tensor, columns: int) -> tuple[Tensor, ...]:
+def _check_columns(name: str, obs: Tensor, columns: int) -> None:
     if obs.ndim != 2 or obs.shape[1] != columns:
         raise ValueError(f"observations have shape {tuple(obs.shape)}, expected (n, {columns}) from {name}.")
-    return obs.unbind(1)

@@ -70,9 +70,9 @@ class Gymnasium(Env):
                     "vectors, or wrap the environment in a gymnasium.ObservationWrapper that makes an array "
                     "of it")
         check_space("the action space", played, PLAYED, UNFLAT)
-        self.observation_space, self._first_seen = _from_zero(seen), counts_from(seen)
-        self.action_space, self._first_played = _from_zero(played), counts_from(played)
-        self._whole_numbers = played.dtype.kind != "f"
+        self.observation_space, self._first_seen = _from_zero(seen)
+        self.action_space, self._first_played = _from_zero(played)
+        self._played_as, self._whole_numbers = played.dtype, played.dtype.kind != "f"
 
     @property
     def success(self) -> Bool[Tensor, "n"] | None:
@@ -93,12 +93,13 @@ class Gymnasium(Env):
             self._vector.close()
             self._vector = vector
         self._mode = _autoreset_mode(self._vector)
+        self._seen_as = self.dtype if isinstance(self.observation_space, Box) else torch.int64
         # Some simulators take 31-bit seeds only, and copy i of single environments gets seed + i.
         seed = torch.randint(2**31 - n, (), generator=self._generator, device=self._generator.device)
         obs, _ = self._vector.reset(seed=int(seed))
         self._going, self._ended, self._some_over = np.ones(n, bool), np.zeros(n, bool), False
         self._success: np.ndarray | None = None
-        return self._up((obs, self._seen()))[0]
+        return self._up((obs, self._seen_as))[0]
 
     def step(self, action: Shaped[Tensor, "n *act"]) -> Step:
         """One step of every copy; after the end of its episode a copy pays 0 and does not end again.
@@ -107,8 +108,9 @@ class Gymnasium(Env):
         Raises RuntimeError before the first reset, ValueError for actions of the wrong shape or kind.
         """
         action = self._checked(action, self.action_space.shape, self._whole_numbers)
-        played = action.detach().cpu().numpy() + self._first_played  # in memory of its own, in any case
-        played = played.astype(self._vector.single_action_space.dtype, copy=False)
+        played = action.detach().cpu().numpy().astype(self._played_as)  # a copy, in any case
+        if self._first_played is not None:
+            played += self._first_played
         if self._mode is AutoresetMode.DISABLED and self._ended.any():
             self._vector.reset(options={"reset_mask": self._ended.copy()})
         try:
@@ -122,21 +124,19 @@ class Gymnasium(Env):
         if self._some_over:
             told = (reward, terminated, truncated)
             reward, terminated, truncated = (np.where(self._going, x, 0) for x in told)
-        if self._ended.any():
+        if np.count_nonzero(self._ended):
             self._going, self._some_over = self._going & ~self._ended, True
             if self._mode is AutoresetMode.SAME_STEP:
                 obs = _with_final(obs, info, self._ended)
-        return tuple(self._up((obs, self._seen()), (reward, self.dtype), (terminated, torch.bool),
+        return tuple(self._up((obs, self._seen_as), (reward, self.dtype), (terminated, torch.bool),
                               (truncated, torch.bool)))
-
-    def _seen(self) -> torch.dtype:
-        return self.dtype if isinstance(self.observation_space, Box) else torch.int64
 
     def _up(self, *given: tuple[np.ndarray, torch.dtype]) -> list[Tensor]:
         """Tensors of our own on the environment's device; the vector environment may reuse its arrays."""
-        parts = [torch.from_numpy(np.array(values, order="C")).to(dtype) for values, dtype in given]
-        if self._first_seen:
-            parts[0] -= int(self._first_seen)
+        parts = [torch.from_numpy(np.array(values)) for values, _ in given]
+        parts = [part if part.dtype is dtype else part.to(dtype) for part, (_, dtype) in zip(parts, given)]
+        if self._first_seen is not None:
+            parts[0] -= self._first_seen
         if self.device.type == "cpu":
             return parts
         # All in one transfer.
@@ -236,11 +236,14 @@ class _Copies(VectorEnv):
             env.close()
 
 
-def _from_zero(space: gymnasium.Space) -> gymnasium.Space:
-    """The space whose whole numbers count from 0."""
-    if not np.any(counts_from(space)):
-        return space
-    return Discrete(space.n) if isinstance(space, Discrete) else MultiDiscrete(space.nvec)
+def _from_zero(space: gymnasium.Space) -> tuple[gymnasium.Space, np.ndarray | int | None]:
+    """The space whose whole numbers count from 0, and what those of `space` begin with if not with 0."""
+    first = counts_from(space)
+    if not np.any(first):
+        return space, None
+    if isinstance(space, Discrete):
+        return Discrete(space.n), int(first)
+    return MultiDiscrete(space.nvec), first
 
 
 def _autoreset_mode(vector: VectorEnv) -> AutoresetMode:
