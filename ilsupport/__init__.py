@@ -9,10 +9,10 @@ from ilsupport.dagger import Round, dagger, exponential_beta, first_round_only, 
 from ilsupport.envs import BrakeLight, Camera, Driving, Env, Fork, Gymnasium, Reach, Tightrope, Window
 from ilsupport.estimate import Estimate
 from ilsupport.experts import (
-    brakelight_expert, cartpole_expert, driving_expert, fork_expert, pendulum_expert, reach_expert, reach_play, tightrope_expert)
+    ForkExpert, LocomotionExpert, ReachExpert, ReachPlay, brakelight_expert, cartpole_expert, driving_expert,
+    pendulum_expert, tightrope_expert)
 from ilsupport.identity import named
 from ilsupport.interop import from_minari, from_sb3, to_minari
-from ilsupport.locomotion import LocomotionExpert
 from ilsupport.noise import dart, demonstrate
 from ilsupport.policies import (
     GRU, Categorical, Chunked, Diffusion, Discretised, Flow, Gaussian, Latent, Mixture, Policy, Seeing, Transformer, View, chunks)

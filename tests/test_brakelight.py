@@ -111,15 +111,14 @@ def test_a_view_shows_the_head_what_it_says(students):
         blind = View(head, lambda o: scene(o) * 0)
         assert torch.equal(blind.act(obs), blind.act(obs + 1))
         with pytest.raises(ValueError):
-            view.check_targets(torch.zeros(3, dtype=torch.bool))
+            view.check(torch.zeros(3, 3), torch.zeros(3, 4))
 
 
 def test_a_view_hands_on_the_generator_of_a_head_whose_loss_draws_noise():
     class Noisy(Categorical):
-        draws_noise = True
-
-        def loss(self, obs, action, generator):
+        def loss(self, obs, action, generator=None):
             return super().loss(obs, action) + 0 * torch.rand((), generator=generator)
-    view = View(Noisy(2, 2, generator=generator(0)), scene)
+    view, g = View(Noisy(2, 2, generator=generator(0)), scene), generator(3)
+    view.loss(torch.zeros(4, 3), torch.zeros(4, dtype=torch.int64), g)
+    assert not torch.equal(torch.rand(1, generator=g), torch.rand(1, generator=generator(3)))
     fit(view, (torch.zeros(4, 3), torch.zeros(4, dtype=torch.int64)), generator=generator(1), steps=2)
-    assert view.draws_noise
