@@ -6,14 +6,17 @@ from contextlib import contextmanager
 
 import torch
 
-# Multiply-adds a forward pass below which a second thread costs more than it brings: when two torch processes share
+# Multiply-adds a forward pass below which a second thread costs more than it brings: when two torch processes
+# share
 # the cores (parallel tests, two notebooks), waiting for the other thread turns 0.04 ms into 30 ms.
 SMALL = 10**7
 
 
 @contextmanager
 def one_thread(work: int, device: torch.device) -> Iterator[None]:
-    """Run on one torch thread if `work` multiply-adds on `device` are a small job; restore the setting on the way out."""
+    """Run on one torch thread if `work` multiply-adds on `device` are a small job; restore the setting on the
+    way out.
+    """
     threads = torch.get_num_threads()
     if device.type != "cpu" or threads == 1 or work > SMALL:
         yield
@@ -26,6 +29,8 @@ def one_thread(work: int, device: torch.device) -> Iterator[None]:
 
 
 def work_of(policy: object, rows: int) -> int:
-    """Multiply-adds of one forward pass of `policy` over `rows` observations (a student, for a stack); 0 if unknown."""
+    """Multiply-adds of one forward pass of `policy` over `rows` observations (a student, for a stack); 0 if
+    unknown.
+    """
     parameters = getattr(policy, "parameters", None)
     return rows * sum(p.numel() for p in parameters()) if callable(parameters) else 0

@@ -1,7 +1,7 @@
 """DAgger: let the learner drive, ask the expert what it should have done there, aggregate, refit (page 5).
 
-Ross, Gordon and Bagnell (2011), algorithm 3.1. The loop of collecting, aggregating and refitting is `rounds_of`, which
-DART (`ilsupport.noise`) goes round too.
+Ross, Gordon and Bagnell (2011), algorithm 3.1. The loop of collecting, aggregating and refitting is
+`rounds_of`, which DART (`ilsupport.noise`) goes round too.
 """
 from __future__ import annotations
 
@@ -29,12 +29,16 @@ Schedule = Callable[[int], float]
 
 
 def first_round_only(i: int) -> float:
-    """beta = 1 in round 0, then 0: start from demonstrations, then let the learner drive. Round 0 is plain cloning."""
+    """beta = 1 in round 0, then 0: start from demonstrations, then let the learner drive. Round 0 is plain
+    cloning.
+    """
     return 1.0 if i == 0 else 0.0
 
 
 def exponential_beta(p: float) -> Schedule:
-    """beta_i = p**i, the schedule for which the paper proves its bound. Raises ValueError for p outside [0, 1]."""
+    """beta_i = p**i, the schedule for which the paper proves its bound. Raises ValueError for p outside [0,
+    1].
+    """
     check_probability("p", p)
     return lambda i: float(p) ** i
 
@@ -49,8 +53,9 @@ def linear_beta(k: int) -> Schedule:
 class Round(NamedTuple):
     """What one round leaves behind. For a stack of students `data` is a list, one each.
 
-    index, policy, data (the aggregate so far), labels (expert labels asked for so far, a student), history (None if
-    training was interrupted), and how the round was collected: beta (DAgger), or the covariance of the noise (DART)
+    index, policy, data (the aggregate so far), labels (expert labels asked for so far, a student), history
+    (None if training was interrupted), and how the round was collected: beta (DAgger), or the covariance of
+    the noise (DART)
     """
 
     index: int
@@ -74,30 +79,35 @@ def mixed(expert: Act, learner: Act, beta: float, generator: torch.Generator) ->
     return act
 
 
-def dagger(env: Env, expert: Policy | Act, new_policy: Callable[[torch.Generator], Policy], *, rounds: int, n: int,
+def dagger(env: Env, expert: Policy | Act, new_policy: Callable[[torch.Generator], Policy], *, rounds: int,
+           n: int,
            generator: torch.Generator, horizon: int | None = None, beta: Schedule = first_round_only,
            data: Trajectories | None = None, train: Callable[..., History] = fit, progress: bool = False,
            log: Log | None = None, checkpoint: str | os.PathLike | None = None) -> Iterator[Round]:
-    """Yield one `Round` after another: play `n` episodes with the mixture, label them, aggregate, train a fresh student.
+    """Yield one `Round` after another: play `n` episodes with the mixture, label them, aggregate, train a
+    fresh student.
 
     expert      any callable from observations (N, *obs) to actions (N, *act): a script, a network, a person
     new_policy  builds an untrained student, or stack of students, from a generator
     beta        probability that the expert rather than the learner acts, by round: a function of 0, 1, 2, ...
-    data        demonstrations to start from: round 0 then plays nothing and asks nobody, it trains on these (a person
-                drives first and labels later, page 5)
-    train       called as `train(policy, data, generator=generator)`; `functools.partial(fit, steps=500)` sets options
+    data        demonstrations to start from: round 0 then plays nothing and asks nobody, it trains on these
+                (a person drives first and labels later, page 5)
+    train       called as `train(policy, data, generator=generator)`; `functools.partial(fit, steps=500)` sets
+                options
     progress    shows a bar over rounds with what `log` is told
-    log         called after each round with a tag, a value and `index`: "return", the mean over the episodes of this round (who
-                drove: with `first_round_only` the expert, then always the student of the round before), "labels" so far, a
-                student, and "loss", the mean of the last hundred steps; `SummaryWriter(folder).add_scalar` for TensorBoard
-    checkpoint  a folder that keeps the labels of each round, and through `train(..., checkpoint=file)` its training: the same
-                call made again after a kill goes on there, to the same result, and asks for no label twice. Who the expert is
-                must show: give a closure or a person a name with `named`
+    log         called after each round with a tag, a value and `index`: "return", the mean over the episodes
+                of this round (who drove: with `first_round_only` the expert, then always the student of the
+                round before), "labels" so far, a student, and "loss", the mean of the last hundred steps;
+                `SummaryWriter(folder).add_scalar` for TensorBoard
+    checkpoint  a folder that keeps the labels of each round, and through `train(..., checkpoint=file)` its
+                training: the same call made again after a kill goes on there, to the same result, and asks
+                for no label twice. Who the expert is must show: give a closure or a person a name with
+                `named`
 
-    Which policy of the sequence to return is yours to choose, by validation (page 5). If training is interrupted, the
-    round still arrives with all labels collected, and the interrupt follows when the next one is asked for.
-    Raises ValueError for rounds below 1, a beta outside [0, 1], an expert that answers with the wrong shape, and a
-    checkpoint of another run.
+    Which policy of the sequence to return is yours to choose, by validation (page 5). If training is
+    interrupted, the round still arrives with all labels collected, and the interrupt follows when the next
+    one is asked for. Raises ValueError for rounds below 1, a beta outside [0, 1], an expert that answers with
+    the wrong shape, and a checkpoint of another run.
     """
     def collect(i: int, policy: Policy, last: Policy | None) -> tuple[list[Trajectories], dict]:
         share, students = check_probability(f"beta({i})", beta(i)), policy.students or 1
@@ -122,11 +132,13 @@ def dagger(env: Env, expert: Policy | Act, new_policy: Callable[[torch.Generator
 
 def rounds_of(collect: Callable[[int, Policy, Policy | None], tuple[list[Trajectories], dict]],
               new_policy: Callable[[torch.Generator], Policy], *, rounds: int, generator: torch.Generator,
-              train: Callable[..., History], hook: Callable[[], Progress], folder: Path | None = None) -> Iterator[Round]:
+              train: Callable[..., History], hook: Callable[[], Progress],
+              folder: Path | None = None) -> Iterator[Round]:
     """The loop of every interactive method here: collect, aggregate, train a fresh student on all there is.
 
-    `collect(i, policy, last)` gives the new episodes of round `i`, one part a student, and what `Round` is to say of how
-    they were made; `policy` is the untrained student and `last` the one of the round before, None in round 0.
+    `collect(i, policy, last)` gives the new episodes of round `i`, one part a student, and what `Round` is to
+    say of how they were made; `policy` is the untrained student and `last` the one of the round before, None
+    in round 0.
     """
     if rounds < 1:
         raise ValueError(f"rounds is {rounds}, expected at least 1.")
@@ -152,14 +164,18 @@ def rounds_of(collect: Callable[[int, Policy, Policy | None], tuple[list[Traject
             last = policy
 
 
-def _kept(folder: Path, i: int, about: dict, generator: torch.Generator, collect: Callable[[], Trajectories]) -> Trajectories:
-    """The labelled episodes of round `i`: from the folder if they are there, else collected and written there."""
+def _kept(folder: Path, i: int, about: dict, generator: torch.Generator,
+          collect: Callable[[], Trajectories]) -> Trajectories:
+    """The labelled episodes of round `i`: from the folder if they are there, else collected and written
+    there.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path, about = folder / f"round-{i}.labels", {**about, "generator": describe(generator.get_state())}
     try:
         found = newest(path)
     except ValueError as error:
-        warnings.warn(f"round {i} is collected and labelled again, its labels are damaged ({error}); earlier rounds stand.")
+        warnings.warn(f"round {i} is collected and labelled again, its labels are damaged ({error}); earlier "
+                      "rounds stand.")
         found = None
     if found is None:
         batch = collect()

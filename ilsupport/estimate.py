@@ -54,7 +54,8 @@ class Estimate(NamedTuple):
 
     @classmethod
     def across(cls, estimates: Sequence[Estimate]) -> Estimate:
-        """The mean over students (seeds), each one sample: what figures show when training itself is random."""
+        """The mean over students (seeds), each one sample: what figures show when training itself is random.
+        """
         return cls.of([estimate.mean for estimate in estimates])
 
     def __neg__(self) -> Estimate:
@@ -62,5 +63,6 @@ class Estimate(NamedTuple):
         return Estimate(-self.mean, -self.high, -self.low, self.n)
 
     def __str__(self) -> str:
-        mean, low, high = (f"{x:.3g}" if abs(x) < 999.5 else f"{x:,.0f}" for x in (self.mean, self.low, self.high))
+        mean, low, high = (f"{x:.3g}" if abs(x) < 999.5 else f"{x:,.0f}"
+                           for x in (self.mean, self.low, self.high))
         return f"{mean} [{low}, {high}] (n = {self.n:,})"

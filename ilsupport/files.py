@@ -17,15 +17,18 @@ from ilsupport.identity import fingerprint
 VERSION = 1
 
 
-def write_atomically(path: str | os.PathLike, write: Callable[[Path], object], keep_previous: bool = False) -> None:
-    """Let `write` fill a file beside `path`, then put it in its place: an old file stays until the new one is complete.
+def write_atomically(path: str | os.PathLike, write: Callable[[Path], object],
+                     keep_previous: bool = False) -> None:
+    """Let `write` fill a file beside `path`, then put it in its place: an old file stays until the new one is
+    complete.
 
-    `keep_previous` leaves the old one as `<name>.previous`. Raises FileNotFoundError if the folder does not exist, OSError,
-    with what was there before left intact, if the disk is full.
+    `keep_previous` leaves the old one as `<name>.previous`. Raises FileNotFoundError if the folder does not
+    exist, OSError, with what was there before left intact, if the disk is full.
     """
     path = Path(path)
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path.parent} is not a folder, expected one to write {path.name} into; make it first.")
+        raise FileNotFoundError(f"{path.parent} is not a folder, expected one to write {path.name} into; "
+                                "make it first.")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         write(part)
@@ -35,8 +38,9 @@ def write_atomically(path: str | os.PathLike, write: Callable[[Path], object], k
             os.replace(path, path.with_name(f"{path.name}.previous"))
         os.replace(part, path)
     except (OSError, SafetensorError) as error:
-        raise OSError(getattr(error, "errno", None) or errno.EIO, f"could not write {path} ({error}); free some space and "
-                      "do the same again: what was there before is intact.") from error
+        raise OSError(getattr(error, "errno", None) or errno.EIO, f"could not write {path} ({error}); free "
+                                                                  "some space and do the same again: what "
+                                                                  "was there before is intact.") from error
     finally:
         part.unlink(missing_ok=True)
 
@@ -53,8 +57,8 @@ def write_tensors(path: str | os.PathLike, tensors: dict[str, Tensor], about: di
 def read_tensors(path: str | os.PathLike, kind: str) -> tuple[dict[str, Tensor], dict]:
     """What `write_tensors` wrote.
 
-    Raises FileNotFoundError without a file; ValueError for a file that is truncated or altered, of another kind, or of a
-    newer version of this package.
+    Raises FileNotFoundError without a file; ValueError for a file that is truncated or altered, of another
+    kind, or of a newer version of this package.
     """
     path = Path(path)
     if not path.is_file():
@@ -65,15 +69,18 @@ def read_tensors(path: str | os.PathLike, kind: str) -> tuple[dict[str, Tensor],
             # Cloned, because safetensors maps the file: the data would change, or crash, when the file does.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
     except (OSError, SafetensorError) as error:
-        raise ValueError(f"{path} ({path.stat().st_size:,} bytes) is truncated or no safetensors file ({error}), expected one "
-                         f"of kind {kind!r}; fetch or write it again.") from error
+        raise ValueError(f"{path} ({path.stat().st_size:,} bytes) is truncated or no safetensors file "
+                         f"({error}), expected one of kind {kind!r}; fetch or write it again.") from error
     if metadata.get("format") != kind or not metadata.get("version", "").isdecimal():
-        raise ValueError(f"{path} is a safetensors file of something else ({metadata.get('format', 'it does not say what')}; it "
-                         f"holds {sorted(tensors)[:5]}), expected one of kind {kind!r}.")
+        raise ValueError(f"{path} is a safetensors file of something else "
+                         f"({metadata.get('format', 'it does not say what')}; it holds "
+                         f"{sorted(tensors)[:5]}), expected one of kind {kind!r}.")
     if int(metadata["version"]) > VERSION:
-        raise ValueError(f"{path} has format version {metadata['version']}, expected at most {VERSION}; upgrade ilsupport.")
+        raise ValueError(f"{path} has format version {metadata['version']}, expected at most {VERSION}; "
+                         "upgrade ilsupport.")
     if metadata.get("sum", _sum(tensors)) != _sum(tensors):
-        raise ValueError(f"{path} is damaged: its numbers are not those that were written; fetch or write it again.")
+        raise ValueError(f"{path} is damaged: its numbers are not those that were written; fetch or write it "
+                         "again.")
     return tensors, json.loads(metadata.get("about", "{}"))
 
 

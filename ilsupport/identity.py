@@ -1,4 +1,5 @@
-"""Who somebody is: a description of policies, environments, experts and functions that tells one run from another.
+"""Who somebody is: a description of policies, environments, experts and functions that tells one run from
+another.
 
 It is how a checkpoint knows its run, and how a saved policy is made again.
 """
@@ -14,14 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-PLAIN = (type(None), bool, int, float, complex, str, bytes, range, np.dtype, torch.dtype, torch.device, torch.Size)
+PLAIN = (type(None), bool, int, float, complex, str, bytes, range, np.dtype, torch.dtype, torch.device,
+         torch.Size)
 
 
 class Configured:
     """A base class that keeps the arguments of its own construction.
 
-    `settings()` gives them by name, defaults included and generators left out, with the values that attributes of the
-    same name have now.
+    `settings()` gives them by name, defaults included and generators left out, with the values that
+    attributes of the same name have now.
     """
 
     def __new__(cls, *args, **kwargs):
@@ -42,7 +44,8 @@ class Configured:
 
 
 def named(name: str, thing):
-    """`thing`, a function or an object that can be called, under a name that tells it from others in a checkpoint.
+    """`thing`, a function or an object that can be called, under a name that tells it from others in a
+    checkpoint.
 
     For what cannot be told by looking: a closure over a simulator, a client of a remote expert, a person.
     """
@@ -60,8 +63,9 @@ class _Named:
 def describe(thing: object, _inside: tuple[int, ...] = ()) -> object:
     """What JSON can hold and tells this thing from others: types, settings, code, and hashes of numbers.
 
-    A `Configured` thing (policies, environments, cameras) is its type and settings, a torch module also its weights, a
-    function its code, defaults, and what it closes over. Raises ValueError for what cannot be told; `named` names it.
+    A `Configured` thing (policies, environments, cameras) is its type and settings, a torch module also its
+    weights, a function its code, defaults, and what it closes over. Raises ValueError for what cannot be
+    told; `named` names it.
     """
     if id(thing) in _inside:
         return "itself"
@@ -80,7 +84,8 @@ def describe(thing: object, _inside: tuple[int, ...] = ()) -> object:
     if isinstance(thing, type):
         return f"{thing.__module__}.{thing.__qualname__}"
     if isinstance(thing, functools.partial):
-        return {"partial": describe(thing.func, inside), "with": describe([thing.args, thing.keywords], inside)}
+        return {"partial": describe(thing.func, inside),
+                "with": describe([thing.args, thing.keywords], inside)}
     if isinstance(thing, types.MethodType):
         return {"method": thing.__func__.__qualname__, "of": describe(thing.__self__, inside)}
     if isinstance(thing, types.FunctionType):
@@ -100,8 +105,8 @@ def _object(thing: object, inside: tuple[int, ...]) -> dict:
     if len(about) == 1:
         public = {k: v for k, v in getattr(thing, "__dict__", {}).items() if not k.startswith("_")}
         if not public:
-            raise ValueError(f"cannot tell this {type(thing).__qualname__} from another one; give it a name of its own: "
-                             "il.named('...', it).")
+            raise ValueError(f"cannot tell this {type(thing).__qualname__} from another one; give it a name "
+                             "of its own: il.named('...', it).")
         about["attributes"] = describe(public, inside)
     return about
 
@@ -113,9 +118,11 @@ def _function(f: types.FunctionType, inside: tuple[int, ...]) -> dict:
     local = {name: value for name, value in used.items()  # libraries are known by their names
              if isinstance(value, (*PLAIN, Tensor, np.ndarray, list, tuple, dict))
              or getattr(value, "__module__", None) == f.__module__ and isinstance(value, types.FunctionType)}
-    return {"function": f"{f.__module__}.{f.__qualname__}", "code": hashlib.sha256(_code(code)).hexdigest()[:16],
+    return {"function": f"{f.__module__}.{f.__qualname__}",
+            "code": hashlib.sha256(_code(code)).hexdigest()[:16],
             "defaults": describe([f.__defaults__, f.__kwdefaults__], inside),
-            "closes over": describe(dict(zip(code.co_freevars, cells)), inside), "uses": describe(local, inside)}
+            "closes "
+            "over": describe(dict(zip(code.co_freevars, cells)), inside), "uses": describe(local, inside)}
 
 
 def _names(code: types.CodeType) -> set[str]:
@@ -124,7 +131,8 @@ def _names(code: types.CodeType) -> set[str]:
 
 def _code(code: types.CodeType) -> bytes:
     constants = [_code(c) if isinstance(c, types.CodeType) else repr(c).encode() for c in code.co_consts]
-    return b"\0".join([code.co_code, repr(code.co_names).encode(), repr(code.co_varnames).encode(), *constants])
+    return b"\0".join([code.co_code, repr(code.co_names).encode(), repr(code.co_varnames).encode(),
+                       *constants])
 
 
 def fingerprint(parts: Sequence) -> str:
@@ -133,7 +141,8 @@ def fingerprint(parts: Sequence) -> str:
     for part in parts:
         if isinstance(part, Tensor):
             digest.update(repr((tuple(part.shape), part.dtype)).encode())
-            digest.update(part.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy() if part.numel() else b"")
+            digest.update(part.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy()
+                          if part.numel() else b"")
         else:
             digest.update(repr(part).encode())
     return digest.hexdigest()
@@ -146,7 +155,8 @@ def differences(there: object, here: object, where: str = "") -> list[str]:
         return [line for key in keys
                 for line in differences(there.get(key), here.get(key), f"{where}.{key}" if where else key)]
     if isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
-        return [line for k, pair in enumerate(zip(there, here)) for line in differences(*pair, f"{where}[{k}]")]
+        return [line for k,
+                pair in enumerate(zip(there, here)) for line in differences(*pair, f"{where}[{k}]")]
     return [] if there == here else [f"{where}: {_short(there)} there, {_short(here)} here"]
 
 
@@ -157,4 +167,5 @@ def _short(x: object) -> str:
 
 def _draws(value: object) -> bool:
     return isinstance(value, torch.Generator) or (
-        isinstance(value, (list, tuple)) and len(value) > 0 and all(isinstance(x, torch.Generator) for x in value))
+        isinstance(value, (list, tuple)) and len(value) > 0
+        and all(isinstance(x, torch.Generator) for x in value))

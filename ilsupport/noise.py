@@ -1,4 +1,5 @@
-"""Demonstrations under disturbance: the demonstrator is pushed, and its answers to the push are what we keep (page 6).
+"""Demonstrations under disturbance: the demonstrator is pushed, and its answers to the push are what we keep
+(page 6).
 
 Noise injection, and DART (Laskey and others, 2017), which sets the noise by the learner's own error.
 """
@@ -23,20 +24,23 @@ from ilsupport.runs import Log, Progress
 from ilsupport.trajectories import Trajectories
 
 
-def demonstrate(env: Env, expert: Policy | Act, n: int, *, generator: torch.Generator, horizon: int | None = None,
+def demonstrate(env: Env, expert: Policy | Act, n: int, *, generator: torch.Generator,
+                horizon: int | None = None,
                 covariance: float | Float[Tensor, "*M d d"] = 0.0) -> Trajectories:
-    """`n` episodes of an expert whose actions reach the world with Gaussian noise, clipped to the action space.
+    """`n` episodes of an expert whose actions reach the world with Gaussian noise, clipped to the action
+    space.
 
     `actions` are what was executed, `labels` what the expert meant; it is asked once a step.
-    covariance   of the noise, drawn anew at each step: a variance for every coordinate, or a matrix (d, d); for a stack
-                 of M students (M, d, d), and then `n` episodes under each, rows in student order
+    covariance   of the noise, drawn anew at each step: a variance for every coordinate, or a matrix (d, d);
+                 for a stack of M students (M, d, d), and then `n` episodes under each, rows in student order
 
-    Raises ValueError for a covariance that is not symmetric and positive semidefinite, or of another shape, and for an
-    environment whose actions are not a box.
+    Raises ValueError for a covariance that is not symmetric and positive semidefinite, or of another shape,
+    and for an environment whose actions are not a box.
     """
     space = env.action_space
     if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) != 1:
-        raise ValueError(f"the action space is {space}, expected a Box of shape (d,): Gaussian noise needs numbers to move.")
+        raise ValueError(f"the action space is {space}, expected a Box of shape (d,): Gaussian noise needs "
+                         "numbers to move.")
     low, high = (torch.as_tensor(x, dtype=env.dtype, device=env.device) for x in (space.low, space.high))
     root = _root(covariance, space.shape[0]).to(env.device, env.dtype)
     rows = n * (len(root) if root.ndim == 3 else 1)
@@ -55,8 +59,8 @@ def demonstrate(env: Env, expert: Policy | Act, n: int, *, generator: torch.Gene
 def error_covariance(policy: Policy, data: Trajectories | list[Trajectories]) -> Float[Tensor, "*M d d"]:
     """Mean outer product of the policy's error on `data`, `E[(a - a*)(a - a*)^T]`, about zero: bias counts.
 
-    For a stack a list of M data sets, of each as many steps as the shortest has, and one matrix a student. A policy with a
-    memory is asked at every state as if an episode started there.
+    For a stack a list of M data sets, of each as many steps as the shortest has, and one matrix a student. A
+    policy with a memory is asked at every state as if an episode started there.
     """
     parts = [part.pairs() for part in ([data] if isinstance(data, Trajectories) else data)]
     short = min(len(target) for _, target in parts)
@@ -68,14 +72,16 @@ def error_covariance(policy: Policy, data: Trajectories | list[Trajectories]) ->
     return moment[0] if policy.students is None else moment
 
 
-def dart(env: Env, expert: Policy | Act, new_policy: Callable[[torch.Generator], Policy], *, rounds: int, n: int,
+def dart(env: Env, expert: Policy | Act, new_policy: Callable[[torch.Generator], Policy], *, rounds: int,
+         n: int,
          generator: torch.Generator, horizon: int | None = None, train: Callable[..., History] = fit,
          progress: bool = False, log: Log | None = None) -> Iterator[Round]:
-    """Yield one `Round` after another: the expert drives `n` episodes under noise, a fresh student learns all so far.
+    """Yield one `Round` after another: the expert drives `n` episodes under noise, a fresh student learns all
+    so far.
 
-    Before the last student learns from new episodes it is examined on them: they are held out, at no extra label. Its error
-    covariance there is the next round's noise; rounds 0 and 1 have none. Laskey and others (2017), equation for Gaussian
-    noise, without their prior on its size (page 6). Arguments as in `dagger`.
+    Before the last student learns from new episodes it is examined on them: they are held out, at no extra
+    label. Its error covariance there is the next round's noise; rounds 0 and 1 have none. Laskey and others
+    (2017), equation for Gaussian noise, without their prior on its size (page 6). Arguments as in `dagger`.
     Raises ValueError for rounds below 1 and as `demonstrate` does.
     """
     noise = None  # of this round, (students, d, d)
@@ -100,11 +106,12 @@ def _root(covariance: float | Tensor, d: int) -> Float[Tensor, "*M d d"]:
     matrix = torch.as_tensor(covariance, dtype=torch.float64)
     matrix = matrix * torch.eye(d, dtype=torch.float64, device=matrix.device) if matrix.ndim == 0 else matrix
     if matrix.ndim not in (2, 3) or matrix.shape[-2:] != (d, d):
-        raise ValueError(f"covariance has shape {tuple(matrix.shape)}, expected a variance, ({d}, {d}) or (students, {d}, {d}).")
+        raise ValueError(f"covariance has shape {tuple(matrix.shape)}, expected a variance, ({d}, {d}) or "
+                         f"(students, {d}, {d}).")
     check_finite("covariance", matrix)
     values, vectors = torch.linalg.eigh(matrix)
     size = float(matrix.abs().max())
     if float((matrix - matrix.mT).abs().max()) > 1e-6 * size or float(values.min()) < -1e-6 * size:
-        raise ValueError(f"the covariance has smallest eigenvalue {float(values.min()):.3g}, expected a symmetric matrix "
-                         "without negative ones; a standard deviation s goes in as s ** 2.")
+        raise ValueError(f"the covariance has smallest eigenvalue {float(values.min()):.3g}, expected a "
+                         "symmetric matrix without negative ones; a standard deviation s goes in as s ** 2.")
     return vectors * values.clamp(min=0).sqrt().unsqueeze(-2) @ vectors.mT

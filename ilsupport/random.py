@@ -27,10 +27,11 @@ def spawn(parent: torch.Generator, n: int) -> list[torch.Generator]:
 
 
 def rand(shape: Sequence[int], generator: Generators | None, like: Tensor) -> Float[Tensor, "*shape"]:
-    """Numbers uniform in [0, 1), drawn on the generator's device and handed over with the dtype and device of `like`.
+    """Numbers uniform in [0, 1), drawn on the generator's device and handed over with the dtype and device of
+    `like`.
 
-    With a list of generators the leading dimension is the student's, and each student's numbers come from its own, so
-    that it sees what it would see alone. Raises TypeError without a generator.
+    With a list of generators the leading dimension is the student's, and each student's numbers come from its
+    own, so that it sees what it would see alone. Raises TypeError without a generator.
     """
     return _draw(torch.rand, shape, generator, like)
 

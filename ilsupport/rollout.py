@@ -1,7 +1,7 @@
 """Play a policy in an environment, and say what it is worth with an interval (page 1).
 
-The loop of the whole book: observe, act, step. Copies of the environment advance together; nothing inside the loop waits
-for the device.
+The loop of the whole book: observe, act, step. Copies of the environment advance together; nothing inside the
+loop waits for the device.
 """
 from __future__ import annotations
 
@@ -20,16 +20,19 @@ from ilsupport.policies.base import Policy, in_mode
 from ilsupport.trajectories import Trajectories
 
 Act = Callable[[Tensor], Tensor]
-LOOK = 32  # steps between two looks at whether everybody's episode has ended, where a look waits for the device
+# steps between two looks at whether everybody's episode has ended, where a look waits for the device
+LOOK = 32
 
 
-def actor(policy: Policy | Act, generator: torch.Generator | None = None) -> Callable[[Shaped[Tensor, "n *obs"]],
-                                                                                      Shaped[Tensor, "n *act"]]:
+def actor(policy: Policy | Act, generator: torch.Generator | None = None) -> Callable[[Shaped[Tensor, "n "
+                                                                                                      "*obs"]],
+                                                                                      Shaped[Tensor, "n "
+                                                                                                     "*act"]]:
     """Anything that acts, as a plain function of a batch of observations, at the start of its episodes.
 
-    `policy` is a Policy or any callable (a script, a human, another library's model). With a generator a Policy samples,
-    without one it plays its most likely action. A stack of M students gets its M blocks of rows in student order.
-    A policy's `begin()` is called here: call `actor` anew for each batch of episodes.
+    `policy` is a Policy or any callable (a script, a human, another library's model). With a generator a
+    Policy samples, without one it plays its most likely action. A stack of M students gets its M blocks of
+    rows in student order. A policy's `begin()` is called here: call `actor` anew for each batch of episodes.
     Raises TypeError for anything that neither is a Policy nor can be called.
     """
     if isinstance(policy, Policy):
@@ -38,8 +41,9 @@ def actor(policy: Policy | Act, generator: torch.Generator | None = None) -> Cal
             return lambda obs: policy.act(obs, generator)
         return lambda obs: policy.act(obs.unflatten(0, (policy.students, -1)), generator).flatten(0, 1)
     if not callable(policy) or isinstance(policy, type):
-        raise TypeError(f"policy is {policy if isinstance(policy, type) else type(policy).__name__}, expected a Policy (make "
-                        "yours a subclass of il.Policy) or a function of observations.")
+        raise TypeError(f"policy is {policy if isinstance(policy, type) else type(policy).__name__}, "
+                        "expected a Policy (make yours a subclass of il.Policy) or a function of "
+                        "observations.")
     return lambda obs: torch.as_tensor(policy(obs), device=obs.device)
 
 
@@ -53,19 +57,20 @@ def rollout(env: Env, policy: Policy | Act, n: int, *, generator: torch.Generato
             sample: bool = False) -> Trajectories:
     """Play `n` episodes of at most `horizon` steps (default: the environment's) and keep everything.
 
-    For a stack of M students, `n` episodes each: `M n` rows in student order. `sample=True` samples from the policy, the
-    default plays its most likely action. A policy that is a torch module plays in evaluation mode, and its mode comes back.
+    For a stack of M students, `n` episodes each: `M n` rows in student order. `sample=True` samples from the
+    policy, the default plays its most likely action. A policy that is a torch module plays in evaluation
+    mode, and its mode comes back.
 
-    A slow simulator is worth several processes. Let each play whole batches, and give each batch a seed of its own, so that
-    the data do not depend on how many processes there were:
+    A slow simulator is worth several processes. Let each play whole batches, and give each batch a seed of
+    its own, so that the data do not depend on how many processes there were:
 
         def batch(seed):
             return rollout(Gymnasium("HalfCheetah-v5"), expert, 16, generator=generator(seed))
 
         data = Trajectories.cat(joblib.Parallel(n_jobs=-1)(joblib.delayed(batch)(seed) for seed in range(8)))
 
-    Raises ValueError for a horizon or `n` below 1, actions of the wrong shape or outside the action space, and NaN or infinity
-    from the environment while an episode runs.
+    Raises ValueError for a horizon or `n` below 1, actions of the wrong shape or outside the action space,
+    and NaN or infinity from the environment while an episode runs.
     """
     horizon = check_horizon(env.horizon if horizon is None else horizon)
     kept: list[list[Tensor]] = [[] for _ in range(5)]
@@ -85,13 +90,16 @@ def rollout(env: Env, policy: Policy | Act, n: int, *, generator: torch.Generato
 
 
 @torch.no_grad()
-def evaluate(env: Env, policy: Policy | Act, n: int = 100, *, generator: torch.Generator, horizon: int | None = None,
+def evaluate(env: Env, policy: Policy | Act, n: int = 100, *, generator: torch.Generator,
+             horizon: int | None = None,
              sample: bool = False, success: bool = False) -> Estimate | list[Estimate]:
-    """Mean return of a policy over `n` episodes, with a 95 % interval; for a stack of students a list, one each.
+    """Mean return of a policy over `n` episodes, with a 95 % interval; for a stack of students a list, one
+    each.
 
-    On environments that pay minus a cost, `-evaluate(...)` is the expected cost `J`. `success=True`: the share of episodes
-    that the environment calls a success, with its exact interval. Keeps no trajectories; use `rollout` and `Estimate.of`
-    for any other statistic. Raises as `rollout` does, and ValueError where the environment says nothing of success.
+    On environments that pay minus a cost, `-evaluate(...)` is the expected cost `J`. `success=True`: the
+    share of episodes that the environment calls a success, with its exact interval. Keeps no trajectories;
+    use `rollout` and `Estimate.of` for any other statistic. Raises as `rollout` does, and ValueError where
+    the environment says nothing of success.
     """
     horizon = check_horizon(env.horizon if horizon is None else horizon)
     total = lowest = highest = None
@@ -99,7 +107,8 @@ def evaluate(env: Env, policy: Policy | Act, n: int = 100, *, generator: torch.G
         for step in _steps(env, policy, n, generator, horizon, sample):
             action = step.action
             if total is None:  # float64 where every device has it, so that long sums keep their digits
-                total = torch.zeros_like(step.reward, dtype=torch.float64 if env.device.type == "cpu" else None)
+                total = torch.zeros_like(step.reward,
+                                         dtype=torch.float64 if env.device.type == "cpu" else None)
                 first, lowest, highest = action.clone(), action.clone(), action.clone()
             if step.everyone:
                 total.add_(step.reward)
@@ -115,8 +124,9 @@ def evaluate(env: Env, policy: Policy | Act, n: int = 100, *, generator: torch.G
     if success:
         results, summary = _successes(env), lambda row: Estimate.of_rate(int(row.sum()), len(row))
         if results is None:
-            raise ValueError("the environment does not say whether an episode was a success (info['is_success']), expected one "
-                             "that does; evaluate its return, or count in what `rollout` returns.")
+            raise ValueError("the environment does not say whether an episode was a success "
+                             "(info['is_success']), expected one that does; evaluate its return, or count in "
+                             "what `rollout` returns.")
     students = students_of(policy)
     return summary(results) if students is None else [summary(row) for row in results.view(students, n)]
 
@@ -135,7 +145,9 @@ class _Step(NamedTuple):
 
 def _steps(env: Env, policy: Policy | Act, n: int, generator: torch.Generator, horizon: int, sample: bool,
            copies: bool = False) -> Iterator[_Step]:
-    """Yield every step. With `copies` what is yielded is the caller's own, whatever the environment does to its buffers."""
+    """Yield every step. With `copies` what is yielded is the caller's own, whatever the environment does to
+    its buffers.
+    """
     act = actor(policy, generator if sample else None)
     rows = n * (students_of(policy) or 1)
     obs = env.reset(rows, generator)
@@ -146,8 +158,8 @@ def _steps(env: Env, policy: Policy | Act, n: int, generator: torch.Generator, h
     for t in range(1, horizon + 1):
         action = act(obs)
         if action.shape[:1] != (rows,):
-            raise ValueError(f"the policy returned shape {tuple(action.shape)} for {rows} observations, expected "
-                             f"({rows}, *act): one action for each observation of the batch.")
+            raise ValueError(f"the policy returned shape {tuple(action.shape)} for {rows} observations, "
+                             f"expected ({rows}, *act): one action for each observation of the batch.")
         played = own(action)
         obs, reward, terminated, truncated = env.step(action)
         after = own(obs)

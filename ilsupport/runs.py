@@ -1,7 +1,8 @@
-"""Long runs: what a run leaves on disk, how it goes on after it was killed, and many of them at once (page 10).
+"""Long runs: what a run leaves on disk, how it goes on after it was killed, and many of them at once (page
+10).
 
-A checkpoint is a safetensors file: numbers and text, no code. It is written whole or not at all, and the one before it
-is kept beside it. `sweep` makes many runs of one experiment, on one core or on a cluster.
+A checkpoint is a safetensors file: numbers and text, no code. It is written whole or not at all, and the one
+before it is kept beside it. `sweep` makes many runs of one experiment, on one core or on a cluster.
 """
 from __future__ import annotations
 
@@ -35,11 +36,14 @@ class Progress:
         self.log, self.checkpoint, self.total = log, checkpoint, total
         self.done = 0 if checkpoint is None else checkpoint.resume()
         if self.done > total:
-            raise ValueError(f"{checkpoint.path} has trained for {self.done} steps, more than the {total} asked for.")
+            raise ValueError(f"{checkpoint.path} has trained for {self.done} steps, more than the {total} "
+                             "asked for.")
         self.bar = tqdm(total=total, initial=self.done, disable=not shown, unit=unit, desc=name)
 
     def __call__(self, count: int, news: dict[str, float], step: int | None = None) -> None:
-        """`count` more units are done, and `news` is what there is to say of them; the log hears it at `step`."""
+        """`count` more units are done, and `news` is what there is to say of them; the log hears it at
+        `step`.
+        """
         self.done += count
         self.bar.set_postfix(news, refresh=False)
         self.bar.update(count)
@@ -57,21 +61,26 @@ class Progress:
 
 
 class Checkpoint:
-    """The state of one call of `fit` in a file: weights, optimiser, generators, what is left of the shuffles, losses.
+    """The state of one call of `fit` in a file: weights, optimiser, generators, what is left of the shuffles,
+    losses.
 
-    `identity` tells this run from others, as `describe` does; a file of another run is refused, and the error names what
-    differs. `streams` have a generator and what is `left` of its shuffle; `losses` is the list to which training appends.
+    `identity` tells this run from others, as `describe` does; a file of another run is refused, and the error
+    names what differs. `streams` have a generator and what is `left` of its shuffle; `losses` is the list to
+    which training appends.
     """
 
-    def __init__(self, path: str | os.PathLike, policy: nn.Module, optimiser: torch.optim.Optimizer, streams: Sequence,
+    def __init__(self, path: str | os.PathLike, policy: nn.Module, optimiser: torch.optim.Optimizer,
+                 streams: Sequence,
                  noise: Sequence[torch.Generator], losses: list[Tensor], identity: dict) -> None:
         self.path, self.policy, self.optimiser, self.streams, self.losses = Path(path), policy, optimiser, streams, losses
-        inner = [g for module in policy.modules() for g in vars(module).values() if isinstance(g, torch.Generator)]
+        inner = [g for module in policy.modules() for g in vars(module).values()
+                 if isinstance(g, torch.Generator)]
         self.generators = list({id(g): g for g in [*(s.generator for s in streams), *noise, *inner]}.values())
         self.identity = {**identity, "generators": describe([g.get_state() for g in self.generators])}
         self._last = time.monotonic()
         if not self.path.parent.is_dir():
-            raise FileNotFoundError(f"{self.path.parent} is not a folder, expected one to keep {self.path.name} in; make it first.")
+            raise FileNotFoundError(f"{self.path.parent} is not a folder, expected one to keep "
+                                    f"{self.path.name} in; make it first.")
 
     def resume(self) -> int:
         """Put everything back as it was and return the steps made so far.
@@ -83,13 +92,15 @@ class Checkpoint:
             return 0
         tensors, about = found
         check_same(self.path, about["identity"], self.identity)
-        self.policy.load_state_dict({name[7:]: t for name, t in tensors.items() if name.startswith("policy/")})
+        self.policy.load_state_dict({name[7:]: t for name,
+                                     t in tensors.items() if name.startswith("policy/")})
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
             if name.startswith("optimiser/"):
                 _, i, key = name.split("/")
                 state.setdefault(int(i), {})[key] = tensor
-        self.optimiser.load_state_dict({"state": state, "param_groups": self.optimiser.state_dict()["param_groups"]})
+        self.optimiser.load_state_dict({"state": state,
+                                        "param_groups": self.optimiser.state_dict()["param_groups"]})
         for i, generator in enumerate(self.generators):
             generator.set_state(tensors[f"generator/{i}"])
         for i, stream in enumerate(self.streams):
@@ -107,7 +118,8 @@ class Checkpoint:
         tensors |= {f"generator/{i}": g.get_state() for i, g in enumerate(self.generators)}
         tensors |= {f"left/{i}": stream.left for i, stream in enumerate(self.streams)}
         tensors["losses"] = torch.cat(self.losses)
-        write_tensors(self.path, tensors, {"identity": self.identity, "steps": done}, KIND, keep_previous=True)
+        write_tensors(self.path, tensors, {"identity": self.identity, "steps": done}, KIND,
+                      keep_previous=True)
         self._last = time.monotonic()
 
 
@@ -115,12 +127,13 @@ def check_same(path: Path, there: object, here: object) -> None:
     """Raise ValueError, naming what differs, unless the run that left `path` is this one."""
     if lines := differences(there, json.loads(json.dumps(here))):
         more = f" (and {len(lines) - 3} more)" if len(lines) > 3 else ""
-        raise ValueError(f"{path} belongs to another run: {'; '.join(lines[:3])}{more}. Delete it to start anew, or choose "
-                         "another place.")
+        raise ValueError(f"{path} belongs to another run: {'; '.join(lines[:3])}{more}. Delete it to start "
+                         "anew, or choose another place.")
 
 
 def newest(path: Path) -> tuple[dict[str, Tensor], dict] | None:
-    """The newest whole checkpoint: `path`, or the one before it, with a warning, if `path` is damaged; None if there is none.
+    """The newest whole checkpoint: `path`, or the one before it, with a warning, if `path` is damaged; None
+    if there is none.
 
     Raises ValueError if there are files and none of them is whole.
     """
@@ -132,7 +145,8 @@ def newest(path: Path) -> tuple[dict[str, Tensor], dict] | None:
             damaged.append(str(error))
             continue
         if damaged:
-            warnings.warn(f"a checkpoint is damaged ({damaged[0]}); going on from {candidate.name}.", stacklevel=3)
+            warnings.warn(f"a checkpoint is damaged ({damaged[0]}); going on from "
+                          f"{candidate.name}.", stacklevel=3)
             os.replace(candidate, path)  # lest the next write keep the damaged one as the one before
         return found
     if damaged:
@@ -157,31 +171,38 @@ def grid(**choices: Iterable) -> list[dict]:
 
 def sweep(experiment: Callable[..., object], settings: Sequence[dict], *, jobs: int | None = None,
           folder: str | os.PathLike | None = None, progress: bool = False) -> list:
-    """`[experiment(**setting) for setting in settings]`, spread by joblib; results in the order of the settings.
+    """`[experiment(**setting) for setting in settings]`, spread by joblib; results in the order of the
+    settings.
 
-    experiment  a function of keywords that returns what JSON can hold: numbers, text, lists, dictionaries (an Estimate
-                becomes a list, `Estimate(*result)` is it again). Randomness must come from a seed among the settings
-    jobs        processes on this machine; None leaves it to `joblib.parallel_config`, or runs one after the other: with
-                `joblib.parallel_config(backend="dask")` or "ray" around the call they run on a cluster
-    folder      keeps each result in a file of its own as soon as it is there; the same call made again computes only what
-                is missing, so that nothing is lost with a killed sweep, and nothing counted twice
+    experiment  a function of keywords that returns what JSON can hold: numbers, text, lists, dictionaries (an
+                Estimate becomes a list, `Estimate(*result)` is it again). Randomness must come from a seed
+                among the settings
+    jobs        processes on this machine; None leaves it to `joblib.parallel_config`, or runs one after the
+                other: with `joblib.parallel_config(backend="dask")` or "ray" around the call they run on a
+                cluster
+    folder      keeps each result in a file of its own as soon as it is there; the same call made again
+                computes only what is missing, so that nothing is lost with a killed sweep, and nothing
+                counted twice
 
-    Needs the extra `ilsupport[sweeps]`. Raises ValueError for settings that repeat, or are not JSON, for results that are
-    not, and for a folder of another experiment; whatever an experiment raises comes through, and what was finished stays in
-    the folder.
+    Needs the extra `ilsupport[sweeps]`. Raises ValueError for settings that repeat, or are not JSON, for
+    results that are not, and for a folder of another experiment; whatever an experiment raises comes through,
+    and what was finished stays in the folder.
     """
     from joblib import Parallel, delayed
     names = [_name(setting) for setting in settings]
     if len(set(names)) < len(names):
         twice = next(setting for k, setting in enumerate(settings) if names[k] in names[:k])
-        raise ValueError(f"the settings {twice} come twice, expected each once; give repetitions a seed of their own.")
+        raise ValueError(f"the settings {twice} come twice, expected each once; give repetitions a seed of "
+                         "their own.")
     results: dict[int, object] = {}
     if folder is not None:
         files = [Path(folder) / f"{name}.json" for name in names]
         _own(Path(folder), experiment)
         results = {k: kept for k, file in enumerate(files) if (kept := _kept(file, settings[k]))}
     missing = [k for k in range(len(settings)) if k not in results]
-    runs = Parallel(n_jobs=jobs, return_as="generator_unordered")(delayed(_run)(experiment, k, settings[k]) for k in missing)
+    runs = Parallel(n_jobs=jobs,
+                    return_as="generator_unordered")(delayed(_run)(experiment, k, settings[k])
+                                                     for k in missing)
     with Progress("sweep", "run", len(settings), shown=progress) as hook:
         hook(len(results), {})
         for k, text in runs:
@@ -209,16 +230,16 @@ def _run(experiment: Callable[..., object], k: int, setting: dict) -> tuple[int,
     try:
         return k, json.dumps(result, allow_nan=True)
     except TypeError as error:
-        raise ValueError(f"the experiment returned {type(result).__name__} ({error}), expected what JSON can hold: "
-                         "numbers, text, lists and dictionaries.") from None
+        raise ValueError(f"the experiment returned {type(result).__name__} ({error}), expected what JSON can "
+                         "hold: numbers, text, lists and dictionaries.") from None
 
 
 def _name(setting: dict) -> str:
     try:
         text = json.dumps(setting, sort_keys=True)
     except TypeError as error:
-        raise ValueError(f"the settings {setting} are not JSON ({error}), expected numbers, text, lists and dictionaries: "
-                         "name a thing and look it up in the experiment.") from None
+        raise ValueError(f"the settings {setting} are not JSON ({error}), expected numbers, text, lists and "
+                         "dictionaries: name a thing and look it up in the experiment.") from None
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 

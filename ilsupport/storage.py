@@ -26,7 +26,9 @@ def save(trajectories: Trajectories, path: str | os.PathLike) -> None:
 
     Raises FileNotFoundError if the folder does not exist.
     """
-    write_tensors(path, {f.name: value for f in fields(trajectories) if (value := getattr(trajectories, f.name)) is not None},
+    write_tensors(path,
+                  {f.name: value for f in fields(trajectories)
+                   if (value := getattr(trajectories, f.name)) is not None},
                   {}, KIND)
 
 
@@ -46,9 +48,9 @@ def load(path: str | os.PathLike, device: torch.device | str = "cpu") -> Traject
 def save_policy(policy: Policy, path: str | os.PathLike) -> None:
     """Write a policy to `path`: weights, units of its inputs and outputs, and what it was made with.
 
-    The policies of this package, alone or stacked; a `View` only through the function it sees by, which no file can
-    hold: save its head, and put the view back around what `load_policy` gives. Raises TypeError for what cannot be made
-    again from a file, FileNotFoundError if the folder does not exist.
+    The policies of this package, alone or stacked; a `View` only through the function it sees by, which no
+    file can hold: save its head, and put the view back around what `load_policy` gives. Raises TypeError for
+    what cannot be made again from a file, FileNotFoundError if the folder does not exist.
     """
     write_tensors(path, policy.state_dict(), {"policy": _recipe(policy)}, POLICY)
 
@@ -56,7 +58,8 @@ def save_policy(policy: Policy, path: str | os.PathLike) -> None:
 def load_policy(path: str | os.PathLike, device: torch.device | str = "cpu") -> Policy:
     """The policy that `save_policy` wrote, on `device`.
 
-    Raises FileNotFoundError without a file, ValueError for a truncated or altered file and for one of something else.
+    Raises FileNotFoundError without a file, ValueError for a truncated or altered file and for one of
+    something else.
     """
     tensors, about = read_tensors(path, POLICY)
     try:
@@ -72,8 +75,8 @@ def _recipe(part: object) -> object:
     if isinstance(part, (Policy, Camera)):
         name = type(part).__name__
         if KNOWN.get(name) is not type(part) or name == "View":
-            raise TypeError(f"a {name} cannot be made again from a file, expected one of this package's heads, Chunked or Seeing; "
-                            "save its state_dict, or the head in it.")
+            raise TypeError(f"a {name} cannot be made again from a file, expected one of this package's "
+                            "heads, Chunked or Seeing; save its state_dict, or the head in it.")
         recipe = {"type": name, "students": getattr(part, "students", None)}
         return recipe | {"settings": {key: _recipe(value) for key, value in part.settings().items()}}
     if isinstance(part, type) and NETS.get(part.__name__) is part:
@@ -86,7 +89,8 @@ def _recipe(part: object) -> object:
         return {"tuple": [_recipe(x) for x in part]}
     if part is None or isinstance(part, (bool, int, float, str)):
         return part
-    raise TypeError(f"{part!r} cannot be written to a file, expected numbers, text, and the networks of this package.")
+    raise TypeError(f"{part!r} cannot be written to a file, expected numbers, text, and the networks of this "
+                    "package.")
 
 
 def _made(recipe: object) -> object:

@@ -1,7 +1,8 @@
 """Demonstrations and rollouts as padded tensors: the one data format of the book (page 1).
 
-`Trajectories` holds `n` episodes of at most `T` steps, padded at the end, with a mask that says which steps are real.
-Row `i`, step `t` reads: in `observations[i, t]` the policy played `actions[i, t]` and received `rewards[i, t]`.
+`Trajectories` holds `n` episodes of at most `T` steps, padded at the end, with a mask that says which steps
+are real. Row `i`, step `t` reads: in `observations[i, t]` the policy played `actions[i, t]` and received
+`rewards[i, t]`.
 """
 from __future__ import annotations
 
@@ -29,9 +30,9 @@ class Trajectories:
     final_observations  what was seen after each episode's last action, when it was kept
     successes           whether the environment called each episode a success, where it says so
 
-    A sequence of episodes: `t[3]`, `t[-1]`, `t[:10]`, `t[mask]` and the members of `for one in t` are Trajectories.
-    Raises ValueError for ragged or empty data, labels of another shape than actions, a mask with a hole, NaN or infinity in
-    a real step or a final observation.
+    A sequence of episodes: `t[3]`, `t[-1]`, `t[:10]`, `t[mask]` and the members of `for one in t` are
+    Trajectories. Raises ValueError for ragged or empty data, labels of another shape than actions, a mask
+    with a hole, NaN or infinity in a real step or a final observation.
     """
 
     observations: Shaped[Tensor, "n T *obs"]
@@ -48,20 +49,25 @@ class Trajectories:
         for field in ("actions", "rewards", "mask", "labels"):
             value = getattr(self, field)
             if value is not None and tuple(value.shape[:2]) != (n, horizon):
-                raise ValueError(f"{field} has shape {tuple(value.shape)}, expected it to begin with ({n}, {horizon}) "
-                                 "like observations; pad ragged episodes with Trajectories.from_episodes.")
-        for field, one in (("terminated", ()), ("successes", ()), ("final_observations", self.observations.shape[2:])):
+                raise ValueError(f"{field} has shape {tuple(value.shape)}, expected it to begin with ({n}, "
+                                 f"{horizon}) like observations; pad ragged episodes with "
+                                 "Trajectories.from_episodes.")
+        for field, one in (("terminated", ()), ("successes", ()),
+                           ("final_observations", self.observations.shape[2:])):
             value = getattr(self, field)
             if value is not None and value.shape != (n, *one):
-                raise ValueError(f"{field} has shape {tuple(value.shape)}, expected {(n, *one)}, one an episode.")
-        for field, value, wanted in (("rewards", self.rewards, (n, horizon)), ("mask", self.mask, (n, horizon)),
+                raise ValueError(f"{field} has shape {tuple(value.shape)}, expected {(n, *one)}, one an "
+                                 "episode.")
+        for field, value, wanted in (("rewards", self.rewards, (n, horizon)),
+                                     ("mask", self.mask, (n, horizon)),
                                      ("labels", self.labels, self.actions.shape)):
             if value is not None and value.shape != wanted:
                 raise ValueError(f"{field} has shape {tuple(value.shape)}, expected {tuple(wanted)}.")
         if self.mask.dtype != torch.bool:
             raise ValueError(f"mask has dtype {self.mask.dtype}, expected torch.bool; write mask.bool().")
         if bool((self.mask[:, 1:] & ~self.mask[:, :-1]).any()) or not bool(self.mask[:, 0].all()):
-            raise ValueError("mask has a hole or an episode without a step; expected real steps first, then padding.")
+            raise ValueError("mask has a hole or an episode without a step; expected real steps first, then "
+                             "padding.")
         for field in ("observations", "actions", "rewards", "labels"):
             if (value := getattr(self, field)) is not None:
                 check_finite(field, value[self.mask])
@@ -70,11 +76,12 @@ class Trajectories:
 
     @classmethod
     def from_episodes(cls, episodes: Sequence[tuple], dtype: torch.dtype = torch.float32) -> Trajectories:
-        """Pad episodes `(observations (T_i, *obs), actions (T_i, *act))`, tensors, arrays or lists, to one batch.
+        """Pad episodes `(observations (T_i, *obs), actions (T_i, *act))`, tensors, arrays or lists, to one
+        batch.
 
-        A third element, if present, holds the rewards `(T_i,)`. Floating-point values become `dtype`, whole numbers
-        int64. Raises ValueError for no episodes, an empty episode, or
-        observations and actions of different length.
+        A third element, if present, holds the rewards `(T_i,)`. Floating-point values become `dtype`, whole
+        numbers int64. Raises ValueError for no episodes, an empty episode, or observations and actions of
+        different length.
         """
         if not episodes:
             raise ValueError("no episodes given, expected at least one (observations, actions) pair.")
@@ -102,7 +109,8 @@ class Trajectories:
     def cat(parts: Sequence[Trajectories]) -> Trajectories:
         """Aggregate: the episodes of all `parts`, padded to the longest horizon. Labels are kept.
 
-        Where one part has labels and another has none, the other's actions are its labels (they are the expert's own).
+        Where one part has labels and another has none, the other's actions are its labels (they are the
+        expert's own).
         """
         if not parts:
             raise ValueError("nothing to concatenate, expected at least one Trajectories.")
@@ -119,7 +127,8 @@ class Trajectories:
 
         return Trajectories(
             column("observations"), column("actions"), column("rewards"), column("mask"),
-            rows("terminated"), column("labels") if labelled else None, rows("final_observations"), rows("successes"))
+            rows("terminated"), column("labels") if labelled else None, rows("final_observations"),
+            rows("successes"))
 
     def __len__(self) -> int:
         return self.observations.shape[0]
@@ -167,15 +176,17 @@ class Trajectories:
         return self.mask.sum(1)
 
     def label(self, expert: Callable[[Tensor], Tensor]) -> Trajectories:
-        """Ask `expert` what it would have played at every real step: one batched call `(N, *obs) -> (N, *act)`.
+        """Ask `expert` what it would have played at every real step: one batched call `(N, *obs) -> (N,
+        *act)`.
 
         Raises ValueError if the expert's answer has another shape than one action an observation.
         """
         answers = torch.as_tensor(expert(self.observations[self.mask])).to(self.actions.device)
         expected = (self.steps, *self.actions.shape[2:])
         if tuple(answers.shape) != expected:
-            raise ValueError(f"the expert returned shape {tuple(answers.shape)} for {self.steps} observations, "
-                             f"expected {expected}: one action for each observation of the batch.")
+            raise ValueError(f"the expert returned shape {tuple(answers.shape)} for {self.steps} "
+                             f"observations, expected {expected}: one action for each observation of the "
+                             "batch.")
         check_finite("expert labels", answers)
         labels = torch.zeros_like(self.actions, dtype=answers.dtype)
         labels[self.mask] = answers
@@ -199,16 +210,18 @@ class Trajectories:
         return self._each(lambda value: value.to(device))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Trajectories:
-        return Trajectories(*(None if (value := getattr(self, f.name)) is None else change(value) for f in fields(self)))
+        return Trajectories(*(None if (value := getattr(self, f.name)) is None else change(value)
+                              for f in fields(self)))
 
 
 def _leading(observations: Tensor) -> tuple[int, int]:
     if observations.ndim < 2 or 0 in observations.shape[:2]:
-        raise ValueError(f"observations have shape {tuple(observations.shape)}, expected (n, T, *obs) with at least one "
-                         "episode of one step.")
+        raise ValueError(f"observations have shape {tuple(observations.shape)}, expected (n, T, *obs) with "
+                         "at least one episode of one step.")
     return observations.shape[0], observations.shape[1]
 
 
 def _pad(value: Tensor, horizon: int) -> Tensor:
     missing = horizon - value.shape[1]
-    return value if missing == 0 else torch.cat([value, value.new_zeros(len(value), missing, *value.shape[2:])], 1)
+    return value if missing == 0 else torch.cat([value,
+                                                 value.new_zeros(len(value), missing, *value.shape[2:])], 1)

@@ -1,4 +1,5 @@
-"""What every policy answers, and what all heads share: a network, units, limits, checks at the door (page 1)."""
+"""What every policy answers, and what all heads share: a network, units, limits, checks at the door (page 1).
+"""
 from __future__ import annotations
 
 import contextlib
@@ -6,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import gymnasium
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
 from ilsupport._checks import check_finite
@@ -17,12 +18,20 @@ from ilsupport.random import Generators
 Limits = tuple[float | Sequence[float], float | Sequence[float]]
 
 
+Obs = Shaped[Tensor, "*M n obs"]
+Action = Shaped[Tensor, "*M n act"]
+PerRow = Float[Tensor, "*M n"]
+PerStudent = Float[Tensor, "*M"]
+Known = Bool[Tensor, "*M n act"] | None  # which numbers of an action anybody said; None: all
+
+
 class Policy(Configured, nn.Module):
     """A distribution over actions given an observation; subclass it to make one of your own.
 
-    `students` is None for one student, or `M` for a stack of `M` that train and act in one pass; a stack takes
-    observations `(M, n, *obs)` and answers `(M, n, *act)`, its losses and log-probabilities gain the same leading `M`.
-    Only `act` is needed to play, and `loss` to learn. Called like a function, a policy acts: so it can be an expert.
+    `students` is None for one student, or `M` for a stack of `M` that train and act in one pass; a stack
+    takes observations `(M, n, *obs)` and answers `(M, n, *act)`, its losses and log-probabilities gain the
+    same leading `M`. Only `act` is needed to play, and `loss` to learn. Called like a function, a policy
+    acts: so it can be an expert.
     """
 
     students: int | None = None
@@ -30,45 +39,50 @@ class Policy(Configured, nn.Module):
     def begin(self) -> None:
         """An episode starts: whoever remembers anything forgets it. Wrappers pass it on."""
 
-    def act(self, obs: Shaped[Tensor, "*M n *obs"],
-            generator: torch.Generator | None = None) -> Shaped[Tensor, "*M n *act"]:
+    def act(self, obs: Obs, generator: torch.Generator | None = None) -> Action:
         """The most likely action, or with a generator a sample."""
-        raise NotImplementedError(f"{type(self).__name__} does not say how it acts; give it a method act(obs, generator=None).")
+        raise NotImplementedError(f"{type(self).__name__} does not say how it acts; give it a method "
+                                  "act(obs, generator=None).")
 
-    def loss(self, obs: Shaped[Tensor, "*M n *obs"], action: Shaped[Tensor, "*M n *act"],
-             generator: Generators | None = None) -> Float[Tensor, "*M"]:
+    def loss(self, obs: Obs, action: Action, generator: Generators | None = None) -> PerStudent:
         """What `fit` minimises: the mean negative log-likelihood of the batch, or a bound on it.
 
         A head whose loss draws noise draws it from `generator`, for a stack a list of one a student.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no loss, so it cannot be fitted; give it a method "
-                                  "loss(obs, action, generator=None).")
+        raise NotImplementedError(f"{type(self).__name__} has no loss, so it cannot be fitted; give it a "
+                                  "method loss(obs, action, generator=None).")
 
-    def log_prob(self, obs: Shaped[Tensor, "*M n *obs"], action: Shaped[Tensor, "*M n *act"]) -> Float[Tensor, "*M n"]:
-        """Log-probability (or log-density) of each action, where there is one; TypeError where there is none."""
-        raise TypeError(f"{type(self).__name__} has no likelihood that can be computed; compare losses instead.")
+    def log_prob(self, obs: Obs, action: Action) -> PerRow:
+        """Log-probability (or log-density) of each action, where there is one; TypeError where there is none.
+        """
+        raise TypeError(f"{type(self).__name__} has no likelihood that can be computed; compare losses "
+                        "instead.")
 
     def check(self, obs: Shaped[Tensor, "N *obs"], action: Shaped[Tensor, "N *act"]) -> None:
-        """Raise ValueError unless one student can learn from these. `fit` calls it once; it reads from the device."""
+        """Raise ValueError unless one student can learn from these. `fit` calls it once; it reads from the
+        device.
+        """
         check_finite("observations", obs)
         check_finite("targets", action)
 
-    def standardise(self, obs: Sequence[Shaped[Tensor, "N *obs"]] | None, action: Sequence[Shaped[Tensor, "N *act"]]) -> None:
-        """Take the units in which it computes from data, one entry a student; `fit` calls it with what it is given.
+    def standardise(self, obs: Sequence[Tensor] | None, action: Sequence[Tensor]) -> None:
+        """Take the units in which it computes from data, one entry a student; `fit` calls it with what it is
+        given.
 
         `obs` is None where inputs are to stay as they are: pictures, and numbers of a class.
         """
 
-    def forward(self, obs: Shaped[Tensor, "*M n *obs"]) -> Shaped[Tensor, "*M n *act"]:
+    def forward(self, obs: Obs) -> Action:
         """As `act`: a policy is an expert for others."""
         return self.act(obs)
 
 
 class Units(nn.Module):
-    """A shift and a scale for each column, of each student: what is a large number, and what is a small one, in the data.
+    """A shift and a scale for each column, of each student: what is a large number, and what is a small one,
+    in the data.
 
-    `inward` gives columns of mean 0 and standard deviation 1 on the data that `measure` saw. A column that never varies
-    there is shifted and not scaled; before anything was measured nothing changes.
+    `inward` gives columns of mean 0 and standard deviation 1 on the data that `measure` saw. A column that
+    never varies there is shifted and not scaled; before anything was measured nothing changes.
     """
 
     def __init__(self, columns: int, students: int | None, dims: int, like: Tensor) -> None:
@@ -76,7 +90,8 @@ class Units(nn.Module):
         shape = (columns,) if students is None else (students, *[1] * dims, columns)
         self.register_buffer("shift", torch.zeros(shape, dtype=like.dtype, device=like.device))
         self.register_buffer("scale", torch.ones(shape, dtype=like.dtype, device=like.device))
-        self.register_buffer("volume", torch.zeros(shape[:-1], dtype=like.dtype, device=like.device))  # sum of log scales
+        # sum of log scales
+        self.register_buffer("volume", torch.zeros(shape[:-1], dtype=like.dtype, device=like.device))
 
     def inward(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
         return (x - self.shift) / self.scale
@@ -100,7 +115,8 @@ class Units(nn.Module):
         shift = x.nanmean(0)
         scale = (x - shift).square().nanmean(0).sqrt()
         varies = scale > 1e-6 * shift.abs() + torch.finfo(x.dtype).tiny ** 0.5  # rounding alone is no spread
-        shift, scale = shift.nan_to_num(), torch.where(varies, scale, 1)  # of what nobody ever said, nothing is known
+        # of what nobody ever said, nothing is known
+        shift, scale = shift.nan_to_num(), torch.where(varies, scale, 1)
         if flags:
             named = ((x == 0) | (x == 1)).all(0)
             shift, scale = torch.where(named, 0, shift), torch.where(named, 1, scale)
@@ -108,47 +124,45 @@ class Units(nn.Module):
 
 
 class Head(Policy):
-    """What the heads share. Observations `(n, obs_dim)`, or windows `(n, length, d)` for `obs_dim = (length, d)`.
+    """What the heads share. Observations `(n, obs_dim)`, or windows `(n, length, d)` for `obs_dim = (length,
+    d)`.
 
     hidden        widths of the layers between observation and answer
     activation    what stands between the layers: "relu", "tanh", "silu", "gelu" or "elu"
-    standardise   compute in units in which each column of the data that `fit` is given, observations and continuous
-                  actions, has mean 0 and standard deviation 1; for a stack each student in its own. The units are part of
-                  the policy: buffers, saved and moved with it. Columns of nothing but 0 and 1 stay as they are
-    limits        (low, high), each a number or one a dimension: clips what `act` plays, as an actuator would; likelihood
-                  and loss know nothing of it
+    standardise   compute in units in which each column of the data that `fit` is given, observations and
+                  continuous actions, has mean 0 and standard deviation 1; for a stack each student in its
+                  own. The units are part of the policy: buffers, saved and moved with it. Observed columns of
+                  nothing but 0 and 1 stay as they are
+    limits        (low, high), each a number or one a dimension: clips what `act` plays, as an actuator would;
+                  likelihood and loss know nothing of it
 
-    With a list of generators it is a stack, one student a generator. Raises ValueError for widths below 1 and for limits
-    out of order or of another length.
+    With a list of generators it is a stack, one student a generator. A subclass says in `_density` what the
+    log-density is, or defines `loss`. Raises ValueError for widths below 1, limits out of order or of another
+    length, and on observations and actions of another shape, dtype or device.
     """
 
-    standard_actions = True  # whether actions are numbers to be standardised
+    whole = False  # whether actions are whole numbers; else they are numbers to be standardised
+    lowest = highest = None  # the actions that have a likelihood, where not all have
 
-    def __init__(self, obs_dim: int | tuple[int, int], act_dim: int, generator: Generators, *,
+    def __init__(self, obs_dim: int | tuple[int, int], act_shape: tuple[int, ...], generator: Generators, *,
                  hidden: Sequence[int] = (64, 64), activation: str = "relu", limits: Limits | None = None,
                  standardise: bool = True, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
-        self.hidden, self.activation = tuple(hidden), activation
         stacked = not isinstance(generator, torch.Generator)
-        one = generator[0] if stacked and len(generator) else generator
         if stacked and not len(generator):
             raise ValueError("no generators given, expected at least one: one a student of the stack.")
-        self.students, self._dtype = len(generator) if stacked else None, dtype
-        self.obs_dim, self.act_dim = obs_dim, act_dim
-        like = torch.empty(0, dtype=dtype, device=one.device)
         width, dims = (obs_dim, 1) if isinstance(obs_dim, int) else (window_size(obs_dim)[1], 2)
-        if min(width, act_dim) < 1:
-            raise ValueError(f"{width} observed numbers and {act_dim} action dimensions, expected at least one of each.")
+        if min(width, *act_shape, 1) < 1:
+            raise ValueError(f"{width} observed numbers and actions of shape {act_shape}, expected at least "
+                             "one of each.")
+        like = torch.empty(0, dtype=dtype, device=(generator[0] if stacked else generator).device)
+        self.students, self.obs_dim, self.act_shape = len(generator) if stacked else None, obs_dim, act_shape
+        self.hidden, self.activation, self._dtype = tuple(hidden), activation, dtype
         self.sees = Units(width, self.students, dims, like) if standardise else None
-        self.plays = Units(act_dim, self.students, 1, like) if standardise and self.standard_actions else None
-        low, high = (None, None) if limits is None else _limits(limits, act_dim, like)
+        self.plays = Units(act_shape[0], self.students, 1, like) if standardise and not self.whole else None
+        low, high = (None, None) if limits is None else _limits(limits, act_shape, like)
         self.register_buffer("low", low, persistent=False)
         self.register_buffer("high", high, persistent=False)
-
-    def network(self, inputs: int | tuple[int, int], outputs: int, generator: Generators,
-                net: Callable[..., nn.Module] = MLP) -> nn.Module:
-        """A network of the head's hidden layers, activation and dtype."""
-        return net((inputs, *self.hidden, outputs), generator, self._dtype, self.activation)
 
     @classmethod
     def of(cls, env, *, generator: Generators, **options) -> Head:
@@ -156,17 +170,36 @@ class Head(Policy):
 
         Raises TypeError for spaces that this head cannot serve.
         """
-        shape, space = env.observation_space.shape, env.action_space
-        obs_dim = shape[0] if len(shape) == 1 else tuple(shape)
-        return cls(obs_dim, generator=generator, **{"dtype": env.dtype, **cls.serves(space), **options})
+        shape = env.observation_space.shape
+        options = {"dtype": env.dtype, **cls.serves(env.action_space), **options}
+        return cls(shape[0] if len(shape) == 1 else tuple(shape), generator=generator, **options)
 
     @classmethod
     def serves(cls, space: gymnasium.Space) -> dict:
         """The arguments that fit this action space."""
         if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) != 1:
-            raise TypeError(f"the action space is {space}, expected a Box of shape (d,) for a {cls.__name__}.")
-        bounded = space.is_bounded()
-        return {"act_dim": space.shape[0], "limits": (space.low.tolist(), space.high.tolist()) if bounded else None}
+            raise TypeError(f"the action space is {space}, expected a Box of shape (d,) for a "
+                            f"{cls.__name__}.")
+        limits = (space.low.tolist(), space.high.tolist()) if space.is_bounded() else None
+        return {"act_dim": space.shape[0], "limits": limits}
+
+    def network(self, inputs: int | tuple[int, int], outputs: int, generator: Generators,
+                net: Callable[..., nn.Module] = MLP) -> nn.Module:
+        """A network of the head's hidden layers, activation and dtype."""
+        return net((inputs, *self.hidden, outputs), generator, self._dtype, self.activation)
+
+    def log_prob(self, obs: Obs, action: Action, known: Known = None) -> PerRow:
+        """Log-density of each action, over its numbers that are `known`: the first of a plan that ended
+        early.
+        """
+        self.check_action(obs, action)
+        self.check_range(action)
+        return self._density(obs, action, known)
+
+    def loss(self, obs: Obs, action: Action, generator: Generators | None = None,
+             known: Known = None) -> PerStudent:
+        """Mean negative log-density of the batch; one value a student for a stack."""
+        return -self._density(obs, action, known).mean(-1)
 
     def standardise(self, obs, action) -> None:
         """Take units from the data, unless it was switched off."""
@@ -176,51 +209,79 @@ class Head(Policy):
             self.plays.measure(action, flags=False)
 
     def check(self, obs: Tensor, action: Tensor) -> None:
-        """Raise ValueError for shapes, dtypes or devices that are not this head's, and for NaN or infinity."""
+        """Raise ValueError for what is not this head's: shapes, dtypes, devices, NaN or infinity, actions out
+        of range.
+        """
         super().check(obs, action)
         check_observation(obs, self.obs_dim, None, self.net.like)
         self.check_action(obs, action)
+        self.check_range(action)
 
-    def check_action(self, obs: Tensor, action: Tensor) -> None:
-        """Raise ValueError unless there is one action of this head's kind for each observation; looks at no value."""
+    def check_action(self, obs: Obs, action: Action) -> None:
+        """Raise ValueError unless there is one action of this head's kind for each observation; looks at no
+        value.
+        """
         lead = obs.shape[:obs.ndim - (1 if isinstance(self.obs_dim, int) else 2)]
-        if action.shape != (*lead, self.act_dim) or not action.is_floating_point():
-            raise ValueError(f"actions have shape {tuple(action.shape)} and dtype {action.dtype}, expected floats "
-                             f"{(*lead, self.act_dim)}, one action for each of the observations {tuple(obs.shape)}; integer "
-                             "actions want a Categorical policy.")
+        right = action.dtype == torch.int64 if self.whole else action.is_floating_point()
+        if action.shape != (*lead, *self.act_shape) or not right:
+            kind, other = ("int64", "continuous actions want a Gaussian") if self.whole else (
+                "floats", "whole numbers want a Categorical")
+            raise ValueError(f"actions have shape {tuple(action.shape)} and dtype {action.dtype}, expected "
+                             f"{kind} {(*lead, *self.act_shape)}, one action for each of the observations "
+                             f"{tuple(obs.shape)}; {other} policy.")
 
-    def seen(self, obs: Shaped[Tensor, "*M n *obs"]) -> Float[Tensor, "*M n *obs"]:
-        """The observations in the network's units; raises ValueError for those of another shape, dtype or device."""
+    def check_range(self, action: Action) -> None:
+        """Raise ValueError for an action that has no likelihood at all; reads from the device."""
+        if self.lowest is not None and bool((bad := (action < self.lowest) | (action > self.highest)).any()):
+            low, high = (torch.as_tensor(x).tolist() for x in (self.lowest, self.highest))
+            raise ValueError(f"action {action[bad][0].item()} lies outside the limits {low} and {high} of "
+                             "this head; scale actions, or declare wider limits.")
+
+    def seen(self, obs: Obs) -> Float[Tensor, "*M n *obs"]:
+        """The observations in the network's units; raises ValueError for those of another shape, dtype or
+        device.
+        """
         check_observation(obs, self.obs_dim, self.students, self.net.like)
         return obs if self.sees is None else self.sees.inward(obs)
 
-    def meant(self, obs: Tensor, action: Float[Tensor, "*M n act"]) -> Float[Tensor, "*M n act"]:
-        """Checked actions in the network's units."""
-        Head.check_action(self, obs, action)
+    def meant(self, obs: Obs, action: Action) -> Action:
+        """The actions in the network's units; raises ValueError unless they are of this head's kind, one
+        each.
+        """
+        self.check_action(obs, action)
         return action if self.plays is None else self.plays.inward(action)
 
-    def played(self, action: Float[Tensor, "*n act"]) -> Float[Tensor, "*n act"]:
+    def played(self, action: Action) -> Action:
         """What the network said, in the world's units and within the limits."""
         action = action if self.plays is None else self.plays.outward(action)
         return action if self.low is None else action.clamp(self.low, self.high)
 
-    def density(self, known: Tensor | None = None) -> Tensor | float:
-        """What the change of units adds to a log-density: minus the logarithms of the scales, of the known dimensions."""
+    def volume(self, known: Known = None) -> Tensor | float:
+        """What a log-density loses by the change of units: the logarithms of the scales, of the known
+        dimensions.
+        """
         if self.plays is None:
             return 0.0
-        return -self.plays.volume if known is None else -(self.plays.scale.log() * known).sum(-1)
+        return self.plays.volume if known is None else (self.plays.scale.log() * known).sum(-1)
+
+    def _density(self, obs: Obs, action: Action, known: Known) -> PerRow:
+        return Policy.log_prob(self, obs, action)
 
 
-def known_sum(each: Float[Tensor, "*n act"], known: Tensor | None) -> Float[Tensor, "*n"]:
+def known_sum(each: Float[Tensor, "*n act"], known: Known) -> Float[Tensor, "*n"]:
     """Sum over action dimensions, those that nobody knows left out."""
     return (each if known is None else each * known).sum(-1)
 
 
-def check_observation(obs: Tensor, obs_dim: int | tuple[int, int], students: int | None, like: Tensor) -> None:
-    """Raise ValueError unless `obs` is what a network of this width takes, with the dtype and device of `like`."""
+def check_observation(obs: Tensor, obs_dim: int | tuple[int, int], students: int | None,
+                      like: Tensor) -> None:
+    """Raise ValueError unless `obs` is what a network of this width takes, with the dtype and device of
+    `like`.
+    """
     one = (obs_dim,) if isinstance(obs_dim, int) else obs_dim
     lead = obs.ndim - len(one)
-    if lead != (1 if students is None else 2) or obs.shape[lead:] != one or students not in (None, obs.shape[0]):
+    if lead != (1 if students is None else 2) or obs.shape[lead:] != one or students not in (None,
+                                                                                             obs.shape[0]):
         wanted = ", ".join(map(str, ("n", *one) if students is None else (students, "n", *one)))
         raise ValueError(f"observations have shape {tuple(obs.shape)}, expected ({wanted}).")
     if obs.dtype != like.dtype:
@@ -233,7 +294,9 @@ def check_observation(obs: Tensor, obs_dim: int | tuple[int, int], students: int
 
 @contextlib.contextmanager
 def in_mode(policy: object, training: bool) -> Iterator[None]:
-    """Dropout, batch norms and their like in training or in evaluation mode; each module's own mode comes back."""
+    """Dropout, batch norms and their like in training or in evaluation mode; each module's own mode comes
+    back.
+    """
     modes = [(m, m.training) for m in policy.modules()] if isinstance(policy, nn.Module) else []
     if any(mode != training for _, mode in modes):
         policy.train(training)
@@ -244,9 +307,9 @@ def in_mode(policy: object, training: bool) -> Iterator[None]:
             module.training = mode
 
 
-def _limits(limits: Limits, act_dim: int, like: Tensor) -> list[Tensor]:
+def _limits(limits: Limits, act_shape: tuple[int, ...], like: Tensor) -> list[Tensor]:
     low, high = (torch.as_tensor(x, dtype=like.dtype, device=like.device) for x in limits)
-    if {low.numel(), high.numel()} - {1, act_dim} or not bool((low < high).all()):
-        raise ValueError(f"limits are {limits}, expected (low, high) with low < high, each a number or one for each of the "
-                         f"{act_dim} action dimensions.")
-    return [x.expand(act_dim).clone() if x.ndim == 0 else x.reshape(-1).expand(act_dim).clone() for x in (low, high)]
+    if not {low.shape, high.shape} <= {(), act_shape} or not bool((low < high).all()):
+        raise ValueError(f"limits are {limits}, expected (low, high) with low < high, each a number or one "
+                         f"for each of the action's dimensions, {act_shape}.")
+    return [x.expand(act_shape).clone() for x in (low, high)]

@@ -1,4 +1,6 @@
-"""Action chunking: say the next `length` actions at once, and look again later or average what was said (page 8)."""
+"""Action chunking: say the next `length` actions at once, and look again later or average what was said (page
+8).
+"""
 from __future__ import annotations
 
 import math
@@ -9,27 +11,30 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from ilsupport._checks import check_finite, check_horizon
-from ilsupport.policies.base import Policy
+from ilsupport.policies.base import Action, Obs, PerRow, PerStudent, Policy
 from ilsupport.random import Generators
 from ilsupport.trajectories import Trajectories
 
 
 class Chunked(Policy):
-    """A continuous `head` whose action is a plan: the next `length` actions in a row, `length * act_dim` numbers.
+    """A continuous `head` whose action is a plan: the next `length` actions in a row, `length * act_dim`
+    numbers.
 
-    It carries its plans out: with `ensemble=None` it looks at every `length`-th observation only and plays the plan made
-    there; with `ensemble=m >= 0` it makes a plan at every step and plays the mean of all plans for this step, of which the
-    oldest is plan 0, with weights proportional to `exp(-m i)`. `begin` starts anew; `rollout` and `evaluate` call it.
-    Fit it to `chunks(demonstrations, length)`. Zhao and others (2023), section IV and algorithm 2.
-    Raises ValueError for a length below 1, a negative `ensemble`, a head whose actions do not divide into plans, and
-    another number of episodes in the middle of a plan; TypeError when it acts and the head's actions are discrete.
+    It carries its plans out: with `ensemble=None` it looks at every `length`-th observation only and plays
+    the plan made there; with `ensemble=m >= 0` it makes a plan at every step and plays the mean of all plans
+    for this step, of which the oldest is plan 0, with weights proportional to `exp(-m i)`. `begin` starts
+    anew; `rollout` and `evaluate` call it. Fit it to `chunks(demonstrations, length)`. Zhao and others
+    (2023), section IV and algorithm 2. Raises ValueError for a length below 1, a negative `ensemble`, a head
+    whose actions do not divide into plans, and another number of episodes in the middle of a plan; TypeError
+    when it acts and the head's actions are discrete.
     """
 
     def __init__(self, head: Policy, length: int, *, ensemble: float | None = None) -> None:
         super().__init__()
         self.head, self.length, self.ensemble = head, check_horizon(length, "chunk length"), ensemble
         if ensemble is not None and not 0 <= ensemble < math.inf:
-            raise ValueError(f"ensemble is {ensemble}, expected None (play each plan to its end) or a number >= 0.")
+            raise ValueError(f"ensemble is {ensemble}, expected None (play each plan to its end) or a number "
+                             ">= 0.")
         self.students = head.students
         self.begin()
 
@@ -39,24 +44,24 @@ class Chunked(Policy):
         self._plans: list[Tensor] = []  # the latest last
         self._clock = 0
 
-    def plan(self, obs: Shaped[Tensor, "*M n *obs"],
-             generator: torch.Generator | None = None) -> Float[Tensor, "*M n length act"]:
+    def plan(self, obs: Obs, generator: torch.Generator | None = None) -> Float[Tensor, "*M n length act"]:
         """The next `length` actions, the head's best guess or a sample."""
         said = self.head.act(obs, generator)
         if not said.is_floating_point():
-            raise TypeError(f"the head plays actions of dtype {said.dtype}, expected floats: plans are made of continuous "
-                            "actions.")
+            raise TypeError(f"the head plays actions of dtype {said.dtype}, expected floats: plans are made "
+                            "of continuous actions.")
         if said.shape[-1] % self.length:
-            raise ValueError(f"the head has {said.shape[-1]} action dimensions, expected a multiple of the chunk length "
-                             f"{self.length}: build it with length * act_dim of them.")
+            raise ValueError(f"the head has {said.shape[-1]} action dimensions, expected a multiple of the "
+                             f"chunk length {self.length}: build it with length * act_dim of them.")
         return said.unflatten(-1, (self.length, -1))
 
-    def act(self, obs: Shaped[Tensor, "*M n *obs"], generator: torch.Generator | None = None) -> Float[Tensor, "*M n act"]:
+    def act(self, obs: Obs, generator: torch.Generator | None = None) -> Action:
         """The plan's action for this step of the episode, or the mean of the plans'."""
         lead = obs.shape[:1 if self.students is None else 2]
         if self._plans and self._plans[-1].shape[:len(lead)] != lead:
             raise ValueError(f"observations have shape {tuple(obs.shape)} and a plan is in force for "
-                             f"{tuple(self._plans[-1].shape[:len(lead)])} episodes, expected as many; call begin() when episodes start.")
+                             f"{tuple(self._plans[-1].shape[:len(lead)])} episodes, expected as many; call "
+                             "begin() when episodes start.")
         if self.ensemble is not None or self._clock % self.length == 0:
             self._plans.append(self.plan(obs, generator))
             del self._plans[:-self.length]
@@ -68,15 +73,16 @@ class Chunked(Policy):
         weights = torch.exp(-self.ensemble * torch.arange(len(said), dtype=said.dtype, device=said.device))
         return torch.tensordot(weights / weights.sum(), said, 1)
 
-    def log_prob(self, obs: Shaped[Tensor, "*M n *obs"], action: Float[Tensor, "*M n plan"]) -> Float[Tensor, "*M n"]:
-        """Log-density of whole plans, each flattened to one row; of plans that end early, of their known beginning."""
+    def log_prob(self, obs: Obs, action: Action) -> PerRow:
+        """Log-density of whole plans, each flattened to one row; of plans that end early, of their known
+        beginning.
+        """
         known = ~action.isnan()
         if bool(known.all()):
             return self.head.log_prob(obs, action)
         return self.head.log_prob(obs, action.nan_to_num(), known=known)
 
-    def loss(self, obs: Shaped[Tensor, "*M n *obs"], action: Float[Tensor, "*M n plan"],
-             generator: Generators | None = None) -> Float[Tensor, "*M"]:
+    def loss(self, obs: Obs, action: Action, generator: Generators | None = None) -> PerStudent:
         """The head's own loss on plans, what nobody played (NaN) left out."""
         return self.head.loss(obs, action.nan_to_num(), generator, known=~action.isnan())
 
@@ -84,13 +90,14 @@ class Chunked(Policy):
         """As the head does, of plans; a plan may end early, in NaN, but not before its first action."""
         known = ~action.isnan()
         if action.ndim != 2 or action.shape[1] % self.length or not action.is_floating_point():
-            raise ValueError(f"plans have shape {tuple(action.shape)} and dtype {action.dtype}, expected floats (N, length * act) "
-                             f"with chunk length {self.length}, as chunks(data, {self.length}) gives them.")
+            raise ValueError(f"plans have shape {tuple(action.shape)} and dtype {action.dtype}, expected "
+                             f"floats (N, length * act) with chunk length {self.length}, as chunks(data, "
+                             f"{self.length}) gives them.")
         steps = known.unflatten(1, (self.length, -1))
         whole = steps.all(2)
         if bool((steps.any(2) != whole).any() | ~whole[:, 0].all() | (whole[:, 1:] & ~whole[:, :-1]).any()):
-            raise ValueError("a plan has NaN before its end, expected whole actions first and NaN only for the steps after the "
-                             "episode's last.")
+            raise ValueError("a plan has NaN before its end, expected whole actions first and NaN only for "
+                             "the steps after the episode's last.")
         check_finite("plans", action[known])
         self.head.check(obs, action.nan_to_num())
 
@@ -100,21 +107,25 @@ class Chunked(Policy):
 
 
 def chunks(data: Trajectories, length: int) -> tuple[Shaped[Tensor, "N *obs"], Float[Tensor, "N plan"]]:
-    """Every observation with the next `length` actions of its episode in a row, flattened: plans for `Chunked`.
+    """Every observation with the next `length` actions of its episode in a row, flattened: plans for
+    `Chunked`.
 
-    Where the episode ends first the rest of the plan is NaN: nobody played it, and `Chunked` learns nothing from it.
-    Raises ValueError for discrete actions, if no episode is long enough for one whole plan, and for labels that differ from the actions: an expert who corrects someone
-    else's drive says single actions, not plans.
+    Where the episode ends first the rest of the plan is NaN: nobody played it, and `Chunked` learns nothing
+    from it. Raises ValueError for discrete actions, if no episode is long enough for one whole plan, and for
+    labels that differ from the actions: an expert who corrects someone else's drive says single actions, not
+    plans.
     """
     check_horizon(length, "chunk length")
     if not data.actions.is_floating_point():
-        raise ValueError(f"actions have dtype {data.actions.dtype}, expected floats: plans are made of continuous actions.")
+        raise ValueError(f"actions have dtype {data.actions.dtype}, expected floats: plans are made of "
+                         "continuous actions.")
     if data.labels is not None and not torch.equal(data.labels[data.mask], data.actions[data.mask]):
-        raise ValueError("the labels differ from the actions played, expected demonstrations: an expert's labels along "
-                         "another driver's way are not a plan that the expert would have carried out.")
+        raise ValueError("the labels differ from the actions played, expected demonstrations: an expert's "
+                         "labels along another driver's way are not a plan that the expert would have "
+                         "carried out.")
     if int(data.lengths().max()) < length:
-        raise ValueError(f"the longest episode has {int(data.lengths().max())} steps, expected at least the chunk length "
-                         f"{length}; shorten the chunks.")
+        raise ValueError(f"the longest episode has {int(data.lengths().max())} steps, expected at least the "
+                         f"chunk length {length}; shorten the chunks.")
     played = data.actions.flatten(2).masked_fill(~data.mask.unsqueeze(-1), torch.nan)
     after = played.new_full((len(played), length - 1, played.shape[2]), torch.nan)
     plans = torch.cat([played, after], 1).unfold(1, length, 1).movedim(-1, 2)  # (n, T, length, act)

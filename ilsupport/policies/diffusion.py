@@ -1,14 +1,15 @@
-"""Diffusion: learn to say what is noise in a noisy action, then clean noise until it is an action (pages 7 and 7b)."""
+"""Diffusion: learn to say what is noise in a noisy action, then clean noise until it is an action (pages 7
+and 7b).
+"""
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from ilsupport.policies.base import known_sum
+from ilsupport.policies.base import Action, Known, Obs, PerStudent, known_sum
 from ilsupport.policies.ode import Transport, noise_and_time
 from ilsupport.random import Generators
 
@@ -16,31 +17,37 @@ from ilsupport.random import Generators
 class Diffusion(Transport):
     """A network that is shown `cos(phi) * action + sin(phi) * noise` and answers which noise.
 
-    Training is DDPM's (Ho and others, 2020) at `levels` angles phi between an action (0) and noise (pi/2): the cosine
-    schedule (Nichol and Dhariwal, 2021, without its offset), whose cumulative signal is cos(phi)^2. Acting is DDIM's
-    deterministic sampler (Song and others, 2021): take the noise that the network sees for true, go to a lower level, look
-    again; `steps` times, from noise to action. The network's answer enters as `sin(phi) x + cos(phi) answer`, so that near
-    pure noise it need not learn to copy its input; the answer itself is then the velocity dx/dphi (Salimans and Ho, 2022),
-    and DDIM a ride on its field. Raises ValueError unless 1 <= steps <= levels, and where `Transport` does.
+    Training is DDPM's (Ho and others, 2020) at `levels` angles phi between an action (0) and noise (pi/2):
+    the cosine schedule (Nichol and Dhariwal, 2021, without its offset), whose cumulative signal is
+    cos(phi)^2. Acting is DDIM's deterministic sampler (Song and others, 2021): take the noise that the
+    network sees for true, go to a lower level, look again; `steps` times, from noise to action. The network's
+    answer enters as `sin(phi) x + cos(phi) answer`, so that near pure noise it need not learn to copy its
+    input; the answer itself is then the velocity dx/dphi (Salimans and Ho, 2022), and DDIM a ride on its
+    field. Raises ValueError unless 1 <= steps <= levels, and where `Transport` does.
     """
 
-    def __init__(self, obs_dim: int, act_dim: int, *, generator: Generators, levels: int = 50, steps: int = 10,
+    def __init__(self, obs_dim: int, act_dim: int, *, generator: Generators, levels: int = 50,
+                 steps: int = 10,
                  **options) -> None:
         check_steps(steps, levels)
         super().__init__(obs_dim, act_dim, generator=generator, steps=steps, **options)
         self.levels = levels
 
     def angle(self, level: Tensor) -> Tensor:
-        """How far from an action (level 0) to pure noise, in radians; the last level, `levels`, is just short of pi/2."""
+        """How far from an action (level 0) to pure noise, in radians; the last level, `levels`, is just short
+        of pi/2.
+        """
         return level / (self.levels + 1) * math.pi / 2
 
-    def noise(self, obs: Float[Tensor, "*M n obs"], x: Float[Tensor, "*M n act"], level: Tensor) -> Float[Tensor, "*M n act"]:
-        """What the network takes for noise in `x`, whose level is 1 .. levels: one for all, or one each (*M, n, 1)."""
+    def noise(self, obs: Obs, x: Action, level: Tensor) -> Action:
+        """What the network takes for noise in `x`, whose level is 1 .. levels: one for all, or one each (*M,
+        n, 1).
+        """
         phi = self.angle(level)
         return phi.sin() * x + phi.cos() * self.at(obs, x, 1 - level / self.levels)
 
-    def loss(self, obs: Float[Tensor, "*M n obs"], action: Float[Tensor, "*M n act"], generator: Generators | None = None,
-             known: Tensor | None = None) -> Float[Tensor, "*M"]:
+    def loss(self, obs: Obs, action: Action, generator: Generators | None = None,
+             known: Known = None) -> PerStudent:
         """Squared error of the noise, summed over dimensions (those that are `known`); not a likelihood."""
         action = self.meant(obs, action)
         noise, share = noise_and_time(action, generator)
@@ -49,11 +56,11 @@ class Diffusion(Transport):
         noisy = phi.cos() * action + phi.sin() * noise
         return known_sum((self.noise(obs, noisy, level) - noise).square(), known).mean(-1)
 
-    def velocity(self, obs: Float[Tensor, "*M n obs"], x: Float[Tensor, "*M n act"], t: Tensor) -> Float[Tensor, "*M n act"]:
+    def velocity(self, obs: Obs, x: Action, t: Tensor) -> Action:
         """dx/dt, from time 0 (the last level) to time 1 (an action): the limit of DDIM in many steps."""
         return -self.angle(torch.full_like(t, self.levels)) * self.at(obs, x, t)
 
-    def path(self, obs: Float[Tensor, "*M n obs"], noise: Float[Tensor, "*M n act"]) -> Iterator[Float[Tensor, "*M n act"]]:
+    def path(self, obs: Obs, noise: Action) -> Iterator[Action]:
         """DDIM: the `steps + 1` samples from the noise to the action, as for a moving picture."""
         check_steps(self.steps, self.levels)  # they may be set after training
         x, levels = noise, ((1 - self.times(self.steps)) * self.levels).round()

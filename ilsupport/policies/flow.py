@@ -3,10 +3,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jaxtyping import Float
 from torch import Tensor
 
-from ilsupport.policies.base import known_sum
+from ilsupport.policies.base import Action, Known, Obs, PerStudent, known_sum
 from ilsupport.policies.ode import Transport, noise_and_time
 from ilsupport.random import Generators
 
@@ -14,26 +13,27 @@ from ilsupport.random import Generators
 class Flow(Transport):
     """A network that answers: at `x`, at time `t`, which way and how fast?
 
-    Training: draw a straight line from noise to a demonstrated action, stand on it at time t, regress on its velocity
-    `action - noise` (Lipman and others, 2023; Liu and others, 2023: rectified flow). Where lines cross the network learns
-    their mean velocity, and following the means carries the noise to the right distribution all the same.
-    Acting: Euler's rule in `steps` steps. One step is no distribution at all: a perfect network takes every noise to the mean.
-    Raises ValueError where `Transport` does.
+    Training: draw a straight line from noise to a demonstrated action, stand on it at time t, regress on its
+    velocity `action - noise` (Lipman and others, 2023; Liu and others, 2023: rectified flow). Where lines
+    cross the network learns their mean velocity, and following the means carries the noise to the right
+    distribution all the same. Acting: Euler's rule in `steps` steps. One step is no distribution at all: a
+    perfect network takes every noise to the mean. Raises ValueError where `Transport` does.
     """
 
-    def loss(self, obs: Float[Tensor, "*M n obs"], action: Float[Tensor, "*M n act"], generator: Generators | None = None,
-             known: Tensor | None = None) -> Float[Tensor, "*M"]:
-        """Squared error of the velocity, summed over dimensions (those that are `known`); not a likelihood."""
+    def loss(self, obs: Obs, action: Action, generator: Generators | None = None,
+             known: Known = None) -> PerStudent:
+        """Squared error of the velocity, summed over dimensions (those that are `known`); not a likelihood.
+        """
         action = self.meant(obs, action)
         noise, t = noise_and_time(action, generator)
         x = (1 - t) * noise + t * action
         return known_sum((self.velocity(obs, x, t) - (action - noise)).square(), known).mean(-1)
 
-    def velocity(self, obs: Float[Tensor, "*M n obs"], x: Float[Tensor, "*M n act"], t: Tensor) -> Float[Tensor, "*M n act"]:
+    def velocity(self, obs: Obs, x: Action, t: Tensor) -> Action:
         """dx/dt, from time 0 (noise) to time 1 (an action)."""
         return self.at(obs, x, t)
 
-    def path(self, obs: Float[Tensor, "*M n obs"], noise: Float[Tensor, "*M n act"]) -> Iterator[Float[Tensor, "*M n act"]]:
+    def path(self, obs: Obs, noise: Action) -> Iterator[Action]:
         """Euler's rule: the `steps + 1` samples from the noise to the action, as for a moving picture."""
         x, times = noise, self.times(self.steps)
         yield x

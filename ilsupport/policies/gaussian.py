@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ilsupport.policies.base import Head, known_sum
+from ilsupport.policies.base import Action, Head, Known, Obs, PerRow, PerStudent, known_sum
 from ilsupport.policies.network import MLP
 from ilsupport.random import Generators, randn
 
@@ -18,61 +18,62 @@ LOG_STD_RANGE = (-5.0, 2.0)  # keeps the density finite on data that a mean coul
 class Gaussian(Head):
     """`N(mu(s), std^2 I)` over `act_dim` actions, in units of the actions' own spread in the data.
 
-    `std=None` learns a standard deviation for each state and dimension. With `standardise=False` units are the world's.
-    For windows of observations `obs_dim` is (length, d), and `net` may be `GRU` or `Transformer` (page 8).
-    Page 1: with `std = 1` the negative log-likelihood is half the squared error, in these units, plus
-    `act_dim / 2 * log(2 pi)` and the logarithms of the units. `options` are those of `Head`.
-    Raises ValueError for a std that is not positive, and on observations and actions of another shape, dtype or device.
+    `std=None` learns a standard deviation for each state and dimension. With `standardise=False` units are
+    the world's. For windows of observations `obs_dim` is (length, d), and `net` may be `GRU` or `Transformer`
+    (page 8). Page 1: with `std = 1` the negative log-likelihood is half the squared error, in these units,
+    plus `act_dim / 2 * log(2 pi)` and the logarithms of the units. `options` are those of `Head`. Raises
+    ValueError for a std that is not positive, and as `Head` does.
     """
 
-    def __init__(self, obs_dim: int | tuple[int, int], act_dim: int, *, generator: Generators, std: float | None = 1.0,
-                 net: Callable[..., nn.Module] = MLP, **options) -> None:
-        super().__init__(obs_dim, act_dim, generator, **options)
-        self.std = check_std(std)
+    def __init__(self, obs_dim: int | tuple[int, int], act_dim: int, *, generator: Generators,
+                 std: float | None = 1.0, net: Callable[..., nn.Module] = MLP, **options) -> None:
+        super().__init__(obs_dim, (act_dim,), generator, **options)
+        self.act_dim, self.std = act_dim, check_std(std)
         self.net = self.network(obs_dim, act_dim if std is not None else 2 * act_dim, generator, net)
 
-    def parameters_at(self, obs: Float[Tensor, "*M n obs"]) -> tuple[Tensor, Tensor]:
-        """Mean and log standard deviation at each observation, both `(*M, n, act)`, in the world's units."""
+    def parameters_at(self, obs: Obs) -> tuple[Float[Tensor, "*M n act"], Float[Tensor, "*M n act"]]:
+        """Mean and log standard deviation at each observation, in the world's units."""
         mean, log_std = split(self.net(self.seen(obs)), self.std)
-        if self.plays is None:
-            return mean, log_std
-        return self.plays.outward(mean), log_std + self.plays.scale.log()
+        return (mean, log_std) if self.plays is None else (self.plays.outward(mean),
+                                                           log_std + self.plays.scale.log())
 
-    def act(self, obs: Float[Tensor, "*M n obs"], generator: torch.Generator | None = None) -> Float[Tensor, "*M n act"]:
+    def act(self, obs: Obs, generator: torch.Generator | None = None) -> Action:
         """The mean, or with a generator a sample."""
-        mean, log_std = split(self.net(self.seen(obs)), self.std, learnt_only=True)
-        if generator is not None:
-            noise = randn(mean.shape, generator, mean)
-            mean = mean + noise * (self.std if self.std is not None else log_std.exp())
-        return self.played(mean)
+        out = self.net(self.seen(obs))
+        if generator is None:
+            return self.played(out if self.std is not None else out.chunk(2, -1)[0])
+        mean, log_std = split(out, self.std)
+        return self.played(mean + log_std.exp() * randn(mean.shape, generator, mean))
 
-    def log_prob(self, obs: Float[Tensor, "*M n obs"], action: Float[Tensor, "*M n act"],
-                 known: Tensor | None = None) -> Float[Tensor, "*M n"]:
-        """Log-density of each action, summed over its dimensions (those that are `known`)."""
-        mean, log_std = split(self.net(self.seen(obs)), self.std)
-        return known_sum(log_normal(self.meant(obs, action), mean, log_std), known) + self.density(known)
-
-    def loss(self, obs: Float[Tensor, "*M n obs"], action: Float[Tensor, "*M n act"], generator: Generators | None = None,
-             known: Tensor | None = None) -> Float[Tensor, "*M"]:
+    def loss(self, obs: Obs, action: Action, generator: Generators | None = None,
+             known: Known = None) -> PerStudent:
         """Mean negative log-density of the batch; one value a student for a stack."""
         if self.std is None or self.students is not None or known is not None:
-            return -self.log_prob(obs, action, known).mean(-1)
-        mean = self.net(self.seen(obs))  # the same number through one fused kernel: page 1's identity
-        half_mse = nn.functional.mse_loss(mean, self.meant(obs, action)) / (2 * self.std**2)
-        return self.act_dim * (half_mse + math.log(self.std) + 0.5 * math.log(2 * math.pi)) - self.density()
+            return super().loss(obs, action, generator, known)
+        mean, meant = self.net(self.seen(obs)), self.meant(obs, action)
+        # page 1's identity, in one fused kernel
+        half_mse = nn.functional.mse_loss(mean, meant) / (2 * self.std**2)
+        return self.act_dim * (half_mse + math.log(self.std) + 0.5 * math.log(2 * math.pi)) + self.volume()
+
+    def _density(self, obs: Obs, action: Action, known: Known) -> PerRow:
+        each = log_normal(self.meant(obs, action), *split(self.net(self.seen(obs)), self.std))
+        return known_sum(each, known) - self.volume(known)
 
 
 def check_std(std: float | None) -> float | None:
-    """Return a fixed standard deviation, or None for one that is learnt; raise ValueError unless it is positive."""
+    """Return a fixed standard deviation, or None for one that is learnt; raise ValueError unless it is
+    positive.
+    """
     if std is not None and not 0 < std < math.inf:
         raise ValueError(f"std is {std}, expected a positive number, or None to learn it.")
     return std
 
 
-def split(out: Float[Tensor, "*n out"], std: float | None, learnt_only: bool = False) -> tuple[Tensor, Tensor | None]:
+def split(out: Float[Tensor, "*n out"], std: float | None) -> tuple[Float[Tensor, "*n d"], Float[Tensor, "*n "
+                                                                                                         "d"]]:
     """A network's answer as mean and log standard deviation, which is constant where `std` is fixed."""
     if std is not None:
-        return out, None if learnt_only else torch.full_like(out, math.log(std))
+        return out, torch.full_like(out, math.log(std))
     mean, log_std = out.chunk(2, -1)
     return mean, log_std.clamp(*LOG_STD_RANGE)
 

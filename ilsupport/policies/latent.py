@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ilsupport.policies.base import Head, known_sum
+from ilsupport.policies.base import Action, Head, Known, Obs, PerRow, PerStudent, known_sum
 from ilsupport.policies.gaussian import LOG_STD_RANGE, check_std, log_normal, split
 from ilsupport.random import Generators, randn
 
@@ -15,66 +15,74 @@ from ilsupport.random import Generators, randn
 class Latent(Head):
     """The conditional variational autoencoder (Kingma and Welling, 2014; Sohn and others, 2015).
 
-    A die `z ~ N(0, I)` of `latent_dim` coordinates is tossed, and the decoder answers `a ~ N(mu(s, z), std^2 I)`;
-    `std=None` learns a standard deviation for each state, toss and dimension, a number is in units of the actions' own
-    spread in the data. Training asks an encoder `q(z | s, a)` which toss an action came from and minimises the negative
-    evidence lower bound: badness of the answer plus KL(q || N(0, I)).
-    *Collapse*: while the decoder ignores `z` the encoder gains nothing by telling it, and both may stay so, with one
-    Gaussian for all. `free_nats` cures it: so much KL a latent coordinate (mean over the batch) costs nothing, so the
-    encoder may as well speak (free bits; Kingma and others, 2016). 0 is the plain bound.
-    The likelihood is an integral over tosses, hence no `log_prob`; `elbo` bounds it from below. `options` are those of
-    `Head`. Raises ValueError for no latent coordinate, negative free_nats, and where `Gaussian` does.
+    A die `z ~ N(0, I)` of `latent_dim` coordinates is tossed, and the decoder answers `a ~ N(mu(s, z), std^2
+    I)`; `std=None` learns a standard deviation for each state, toss and dimension, a number is in units of
+    the actions' own spread in the data. Training asks an encoder `q(z | s, a)` which toss an action came from
+    and minimises the negative evidence lower bound: badness of the answer plus KL(q || N(0, I)). *Collapse*:
+    while the decoder ignores `z` the encoder gains nothing by telling it, and both may stay so, with one
+    Gaussian for all. `free_nats` cures it: so much KL a latent coordinate (mean over the batch) costs
+    nothing, so the encoder may as well speak (free bits; Kingma and others, 2016). 0 is the plain bound. The
+    likelihood is an integral over tosses, hence no `log_prob`; `elbo` bounds it from below. `options` are
+    those of `Head`. Raises ValueError for no latent coordinate, negative free_nats, and where `Gaussian`
+    does.
     """
 
-    def __init__(self, obs_dim: int, act_dim: int, *, generator: Generators, latent_dim: int = 4, std: float | None = None,
+    def __init__(self, obs_dim: int, act_dim: int, *, generator: Generators, latent_dim: int = 4,
+                 std: float | None = None,
                  free_nats: float = 0.0, **options) -> None:
-        super().__init__(obs_dim, act_dim, generator, **options)
+        super().__init__(obs_dim, (act_dim,), generator, **options)
         if latent_dim < 1:
-            raise ValueError(f"latent_dim is {latent_dim}, expected at least 1; without a die it is a Gaussian policy.")
+            raise ValueError(f"latent_dim is {latent_dim}, expected at least 1; without a die it is a "
+                             "Gaussian policy.")
         if not 0 <= free_nats < math.inf:
             raise ValueError(f"free_nats is {free_nats}, expected a number >= 0.")
-        self.std, self.free_nats, self.latent_dim = check_std(std), free_nats, latent_dim
+        self.act_dim, self.latent_dim, self.std, self.free_nats = act_dim, latent_dim, check_std(std), free_nats
         self.encoder = self.network(obs_dim + act_dim, 2 * latent_dim, generator)
         self.net = self.network(obs_dim + latent_dim, act_dim if std is not None else 2 * act_dim, generator)
 
-    def encode(self, obs: Float[Tensor, "*M n obs"], action: Float[Tensor, "*M n act"]) -> tuple[Tensor, Tensor]:
+    def encode(self, obs: Obs, action: Action) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation of `q(z | s, a)`, each (*M, n, latent)."""
         return self._encode(self.seen(obs), self.meant(obs, action))
 
-    def decode(self, obs: Float[Tensor, "*M n obs"], z: Float[Tensor, "*M n latent"]) -> tuple[Tensor, Tensor]:
+    def decode(self, obs: Obs, z: Float[Tensor, "*M n latent"]) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation of `p(a | s, z)`, each (*M, n, act), in the world's units."""
         mean, log_std = self._decode(self.seen(obs), z)
-        if self.plays is None:
-            return mean, log_std
-        return self.plays.outward(mean), log_std + self.plays.scale.log()
+        return (mean, log_std) if self.plays is None else (self.plays.outward(mean),
+                                                           log_std + self.plays.scale.log())
 
-    def act(self, obs: Float[Tensor, "*M n obs"], generator: torch.Generator | None = None) -> Float[Tensor, "*M n act"]:
-        """A sample; without a generator the mean answer to the toss z = 0: one of the answers, not always the likeliest."""
+    def act(self, obs: Obs, generator: torch.Generator | None = None) -> Action:
+        """A sample; without a generator the mean answer to the toss z = 0: one of the answers, not always the
+        likeliest.
+        """
         seen, shape = self.seen(obs), (*obs.shape[:-1], self.latent_dim)
         if generator is None:
             return self.played(self._decode(seen, obs.new_zeros(shape))[0])
         mean, log_std = self._decode(seen, randn(shape, generator, obs))
         return self.played(mean + log_std.exp() * randn(mean.shape, generator, mean))
 
-    def loss(self, obs: Float[Tensor, "*M n obs"], action: Float[Tensor, "*M n act"], generator: Generators | None = None,
-             known: Tensor | None = None) -> Float[Tensor, "*M"]:
-        """Negative evidence lower bound of the batch, with `free_nats` of KL a latent coordinate free of charge."""
+    def loss(self, obs: Obs, action: Action, generator: Generators | None = None,
+             known: Known = None) -> PerStudent:
+        """Negative evidence lower bound of the batch, with `free_nats` of KL a latent coordinate free of
+        charge.
+        """
         seen, action = self.seen(obs), self.meant(obs, action)
         mean, log_std = self._encode(seen, action)
         z = mean + log_std.exp() * randn(mean.shape, generator, mean)
-        answer = known_sum(log_normal(action, *self._decode(seen, z)), known) + self.density(known)
+        answer = known_sum(log_normal(action, *self._decode(seen, z)), known) - self.volume(known)
         return _kl(mean, log_std).mean(-2).clamp(min=self.free_nats).sum(-1) - answer.mean(-1)
 
-    def told(self, obs: Float[Tensor, "*M n obs"], action: Float[Tensor, "*M n act"]) -> Float[Tensor, "*M n"]:
-        """KL(q(z | s, a) || N(0, I)) in nats: how much the encoder tells the decoder about each action; 0 is collapse."""
+    def told(self, obs: Obs, action: Action) -> PerRow:
+        """KL(q(z | s, a) || N(0, I)) in nats: how much the encoder tells the decoder about each action; 0 is
+        collapse.
+        """
         return _kl(*self.encode(obs, action)).sum(-1)
 
-    def elbo(self, obs: Float[Tensor, "*M n obs"], action: Float[Tensor, "*M n act"], generator: Generators,
-             samples: int = 1) -> Float[Tensor, "*M n"]:
+    def elbo(self, obs: Obs, action: Action, generator: Generators,
+             samples: int = 1) -> PerRow:
         """A random number whose mean is a lower bound on each action's log-density.
 
-        One sample is the evidence lower bound; more, the importance-weighted one (Burda and others, 2016), which climbs
-        to the log-density itself. Raises ValueError for fewer than one.
+        One sample is the evidence lower bound; more, the importance-weighted one (Burda and others, 2016),
+        which climbs to the log-density itself. Raises ValueError for fewer than one.
         """
         if samples < 1:
             raise ValueError(f"samples = {samples}, expected at least one toss to average over.")
@@ -86,7 +94,7 @@ class Latent(Head):
             z = mean + log_std.exp() * noise
             answer = log_normal(action, *self._decode(seen, z)).sum(-1)
             weights.append(answer + (0.5 * (noise.square() - z.square()) + log_std).sum(-1))
-        return torch.stack(weights).logsumexp(0) - math.log(samples) + self.density()
+        return torch.stack(weights).logsumexp(0) - math.log(samples) - self.volume()
 
     def _encode(self, seen: Tensor, meant: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_std = self.encoder(torch.cat([seen, meant], -1)).chunk(2, -1)

@@ -8,19 +8,22 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "silu": nn.functional.silu, "gelu": nn.functional.gelu, "elu": nn.functional.elu}
+ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "silu": nn.functional.silu, "gelu": nn.functional.gelu,
+               "elu": nn.functional.elu}
 
 
 class MLP(nn.Module):
-    """A fully connected network; with a list of generators a stack of `M` of them, one batched matrix product a layer.
+    """A fully connected network; with a list of generators a stack of `M` of them, one batched matrix product
+    a layer.
 
-    Weights start as `nn.Linear`'s do (uniform within 1/sqrt(fan-in)), drawn from the generator of each student, so that
-    student `k` of a stack starts exactly where the same student alone would. The first of the `sizes` may be that of a
-    window, (length, d): the network then reads its frames side by side (page 8).
+    Weights start as `nn.Linear`'s do (uniform within 1/sqrt(fan-in)), drawn from the generator of each
+    student, so that student `k` of a stack starts exactly where the same student alone would. The first of
+    the `sizes` may be that of a window, (length, d): the network then reads its frames side by side (page 8).
     Raises ValueError for sizes below 1, no generator, and an unknown activation.
     """
 
-    def __init__(self, sizes: Sequence[int | tuple[int, int]], generator: torch.Generator | Sequence[torch.Generator],
+    def __init__(self, sizes: Sequence[int | tuple[int, int]],
+                 generator: torch.Generator | Sequence[torch.Generator],
                  dtype: torch.dtype = torch.float32, activation: str = "relu") -> None:
         super().__init__()
         stacked = not isinstance(generator, torch.Generator)
@@ -29,8 +32,8 @@ class MLP(nn.Module):
         if self._window:
             sizes = (math.prod(window_size(sizes[0])), *sizes[1:])
         if min(sizes) < 1 or not generators:
-            raise ValueError(f"layer sizes {list(sizes)} and {len(generators)} generators, expected positive sizes and "
-                             "at least one generator (one a student).")
+            raise ValueError(f"layer sizes {list(sizes)} and {len(generators)} generators, expected positive "
+                             "sizes and at least one generator (one a student).")
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation is {activation!r}, expected one of {', '.join(ACTIVATIONS)}.")
         self.students, self._between = len(generators) if stacked else None, ACTIVATIONS[activation]
@@ -82,6 +85,6 @@ def _draw(sizes: Sequence[int], generator: torch.Generator, dtype: torch.dtype) 
 def window_size(size: object) -> tuple[int, int]:
     """`size` if it is that of a window of observations, (length, d); raise ValueError otherwise."""
     if not isinstance(size, tuple) or len(size) != 2 or not all(isinstance(x, int) and x > 0 for x in size):
-        raise ValueError(f"an observation has size {size}, expected (length, d), both at least 1: this network reads windows "
-                         "of observations, as Window(env, length) gives them.")
+        raise ValueError(f"an observation has size {size}, expected (length, d), both at least 1: this "
+                         "network reads windows of observations, as Window(env, length) gives them.")
     return size

@@ -1,4 +1,5 @@
-"""A memory that is rewritten frame by frame: the recurrent network of page 8, for any head that takes `net=`."""
+"""A memory that is rewritten frame by frame: the recurrent network of page 8, for any head that takes `net=`.
+"""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -13,18 +14,20 @@ from ilsupport.policies.network import MLP, window_size
 class GRU(nn.Module):
     """A gated recurrent unit that reads a window from its oldest frame on and answers after the last one.
 
-    `sizes` is ((length, d), memory, *hidden, out): `memory` numbers are carried from frame to frame, and an `MLP` with
-    layers `hidden` answers from what is left in them. With a list of generators a stack, like `MLP`.
-    Cho and others (2014), in the form of `torch.nn.GRU`. Raises ValueError for sizes that are not those of a window.
+    `sizes` is ((length, d), memory, *hidden, out): `memory` numbers are carried from frame to frame, and an
+    `MLP` with layers `hidden` answers from what is left in them. With a list of generators a stack, like
+    `MLP`. Cho and others (2014), in the form of `torch.nn.GRU`. Raises ValueError for sizes that are not
+    those of a window.
     """
 
-    def __init__(self, sizes: Sequence[int | tuple[int, int]], generator: torch.Generator | Sequence[torch.Generator],
+    def __init__(self, sizes: Sequence[int | tuple[int, int]],
+                 generator: torch.Generator | Sequence[torch.Generator],
                  dtype: torch.dtype = torch.float32, activation: str = "relu") -> None:
         super().__init__()
         (_, d), memory = window_size(sizes[0]), sizes[1]
         if len(sizes) < 3:
-            raise ValueError(f"sizes are {tuple(sizes)}, expected a memory between the window and the answer: give "
-                             "hidden=(memory, ...).")
+            raise ValueError(f"sizes are {tuple(sizes)}, expected a memory between the window and the "
+                             "answer: give hidden=(memory, ...).")
         self.memory = memory
         self.reads = MLP((d, 3 * memory), generator, dtype)
         self.keeps = MLP((memory, 3 * memory), generator, dtype)
@@ -33,7 +36,8 @@ class GRU(nn.Module):
 
     def forward(self, window: Float[Tensor, "*M n length d"]) -> Float[Tensor, "*M n out"]:
         """The answer after the last frame; the memory starts at zero."""
-        frames = self.reads(window.flatten(-3, -2)).unflatten(-2, window.shape[-3:-1])  # nothing here waits for the memory
+        # nothing here waits for the memory
+        frames = self.reads(window.flatten(-3, -2)).unflatten(-2, window.shape[-3:-1])
         memory = window.new_zeros(*window.shape[:-2], self.memory)
         for frame in frames.unbind(-2):
             kept = self.keeps(memory)

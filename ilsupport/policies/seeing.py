@@ -16,9 +16,10 @@ GREY = 0.4  # about the mean brightness of a road; networks learn faster from nu
 class Seeing(View):
     """`head` sees `camera(state)`, flattened and centred at 0, instead of the state.
 
-    So trajectories hold states, a few numbers each, that an expert can label; the pictures are drawn when they are looked
-    at, in `act` and in each batch of `fit` alike. `generator` feeds the camera's noise, if it has any; noise is then drawn
-    anew whenever a state is looked at. `head` is any policy of `rows * columns` inputs, a stack of students included.
+    So trajectories hold states, a few numbers each, that an expert can label; the pictures are drawn when
+    they are looked at, in `act` and in each batch of `fit` alike. `generator` feeds the camera's noise, if it
+    has any; noise is then drawn anew whenever a state is looked at. `head` is any policy of `rows * columns`
+    inputs, a stack of students included.
     """
 
     def __init__(self, camera: nn.Module, head: Policy, *, generator: torch.Generator | None = None) -> None:

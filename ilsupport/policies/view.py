@@ -4,10 +4,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from ilsupport.policies.base import Policy
+from ilsupport.policies.base import Action, Obs, PerRow, PerStudent, Policy
 from ilsupport.random import Generators
 
 ROWS = 2**14  # looked at together: what is seen may be larger than what is stored
@@ -16,11 +15,12 @@ ROWS = 2**14  # looked at together: what is seen may be larger than what is stor
 class View(Policy):
     """`policy` with a filter before its eyes: it acts on, and learns from, `see(obs)`.
 
-    The environment and the expert keep the whole observation. `see` works on the last dimension, whatever stands before
-    it, so that it serves a student and a stack: `View(policy, lambda obs: obs[..., :2])` hides all but two columns.
-    A `see` that overwrites a column is an intervention on it; `lambda w: w.flatten(-2)` lays the frames of a window side by
-    side, for a head that takes vectors. Units are those of what is seen; pictures and numbers of a class (observations of
-    more dimensions than a window, or of whole numbers) keep theirs.
+    The environment and the expert keep the whole observation. `see` works on the last dimension, whatever
+    stands before it, so that it serves a student and a stack: `View(policy, lambda obs: obs[..., :2])` hides
+    all but two columns. A `see` that overwrites a column is an intervention on it; `lambda w: w.flatten(-2)`
+    lays the frames of a window side by side, for a head that takes vectors. Units are those of what is seen;
+    pictures and numbers of a class (observations of more dimensions than a window, or of whole numbers) keep
+    theirs.
     """
 
     def __init__(self, head: Policy, see: Callable[[Tensor], Tensor]) -> None:
@@ -30,17 +30,16 @@ class View(Policy):
     def begin(self) -> None:
         self.head.begin()
 
-    def act(self, obs: Shaped[Tensor, "*M n *obs"], generator: torch.Generator | None = None) -> Shaped[Tensor, "*M n *act"]:
+    def act(self, obs: Obs, generator: torch.Generator | None = None) -> Action:
         """What the policy does about the part it sees."""
         return self.head.act(self.see(obs), generator)
 
-    def log_prob(self, obs: Shaped[Tensor, "*M n *obs"], action: Shaped[Tensor, "*M n *act"],
-                 **known: Tensor) -> Float[Tensor, "*M n"]:
+    def log_prob(self, obs: Obs, action: Action, **known: Tensor) -> PerRow:
         """Log-probability of each action given the part it sees."""
         return self.head.log_prob(self.see(obs), action, **known)
 
-    def loss(self, obs: Shaped[Tensor, "*M n *obs"], action: Shaped[Tensor, "*M n *act"], generator: Generators | None = None,
-             **known: Tensor) -> Float[Tensor, "*M"]:
+    def loss(self, obs: Obs, action: Action, generator: Generators | None = None,
+             **known: Tensor) -> PerStudent:
         """The policy's own loss on the part it sees."""
         return self.head.loss(self.see(obs), action, generator, **known)
 
