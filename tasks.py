@@ -11,17 +11,16 @@ import json
 import os
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 BUILD = ROOT / "_build"
 SITE = BUILD / "html"
-BUILT_FROM = BUILD / "built-from.json"  # which pages and which package the site was last built from
+EXECUTED = BUILD / "executed"  # every page as it was last executed
+BUILT_FROM = BUILD / "built-from.json"  # what the site was last built from
 INSTALLED = "ilsupport-installed.json"  # in the environment: what it was installed from, and which extras
 CONDA_ENVIRONMENT = "imitation-learning"  # the name in environment.yml
 START_PAGE = "/lab/tree/notebooks/index.md"
@@ -47,7 +46,7 @@ def digest(*paths: Path) -> str:
     key = hashlib.sha256()
     for path in paths:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file() and not skip & set(file.relative_to(ROOT).parts):
+            if file.is_file() and not skip & set(file.relative_to(path).parts):
                 key.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes() + b"\0")
     return key.hexdigest()
 
@@ -103,51 +102,44 @@ def install(*wanted: str) -> Path:
 # --- the book ---
 
 
-def build(python: Path) -> None:
-    """Execute the pages that changed and build the site, with every warning an error; exits when that fails.
+def build(python: Path, *pages: str) -> None:
+    """Execute the pages that have to be, these in any case, and build the site, with every warning an error.
 
-    Jupyter Book's cache of executed pages knows only their text, so it is dropped here when the package or a
-    pin behind them changes.
+    Exits when that fails. Each step does nothing where nothing changed (notebooks/_ext/execute.py says what counts).
     """
     if run(python, "coursework/source.py", "notebooks"):
         stop("the pages of the homework could not be written")
-    package = digest(ROOT / "ilsupport", ROOT / "constraints.txt")
-    pages = digest(ROOT / "notebooks", ROOT / "book.yml")
-    before = read_json(BUILT_FROM)
-    if before == {"package": package, "pages": pages} and (SITE / "index.html").exists():
-        say("The book is up to date: nothing to execute, nothing to build")
-        return
-    if before.get("package") != package:
-        shutil.rmtree(BUILD / ".jupyter_cache", ignore_errors=True)
-    shutil.rmtree(SITE, ignore_errors=True)  # no page of an earlier table of contents stays behind
-    BUILD.mkdir(exist_ok=True)
-    BUILT_FROM.write_text(json.dumps({"package": package}))
-    say("Executing the pages that changed and building the site")
-    # --all reads every page again (executed ones come from the cache), or a warning would be seen only once.
     # One thread: the networks are small, and on a busy machine a second one waits longer than it works.
+    settings = {"OMP_NUM_THREADS": "1", "JUPYTER_PREFER_ENV_PATH": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    if run(python, "notebooks/_ext/execute.py", BUILD, *pages, **settings):
+        stop("not every page could be executed; above stands which, and why.")
+    parts = digest(ROOT / "notebooks", ROOT / "book.yml", ROOT / "ilsupport" / "widgets", ROOT / "constraints.txt")
+    key = {"parts": parts, "executed": digest(*sorted(EXECUTED.glob("*.ipynb")))}
+    if read_json(BUILT_FROM) == key and (SITE / "index.html").exists():
+        say("The site is up to date")
+        return
+    shutil.rmtree(SITE, ignore_errors=True)  # no page of an earlier table of contents stays behind
+    BUILT_FROM.unlink(missing_ok=True)
+    say("Building the site")
+    # --all reads every page again, or a warning would be seen only once. What was executed comes from a cache.
     if run(python, "-c", "from jupyter_book.cli.main import main; main()", "build", "notebooks", "--all",
-           "--config", "book.yml", "--path-output", ".", "-W", "-n", "--keep-going",
-           OMP_NUM_THREADS="1", JUPYTER_PREFER_ENV_PATH="1", PYDEVD_DISABLE_FILE_VALIDATION="1"):
+           "--config", "book.yml", "--path-output", ".", "-W", "-n", "--keep-going", **settings):
         stop("the book did not build: an error above says where, or a warning, which counts as one.")
-    BUILT_FROM.write_text(json.dumps({"package": package, "pages": pages}))
+    BUILT_FROM.write_text(json.dumps(key))
 
 
 def page_times() -> dict[str, float]:
-    """Seconds that each page last took to execute, from the cache of executed pages."""
-    database = BUILD / ".jupyter_cache" / "global.db"
-    if not database.exists():
-        return {}
-    with closing(sqlite3.connect(database)) as connection:
-        rows = connection.execute("select uri, data from nbcache order by pk").fetchall()
-    return {Path(uri).stem: json.loads(data)["execution_seconds"] for uri, data in rows}
+    """Seconds that each page last took to execute."""
+    found = {path.stem: read_json(path).get("metadata", {}).get("executed") for path in sorted(EXECUTED.glob("*.ipynb"))}
+    return {page: executed["seconds"] for page, executed in found.items() if executed}
 
 
 # --- the commands; the first line of each is what `help` says of it ---
 
 
-def book(_: list[str]) -> None:
-    """execute every page that changed and build the site"""
-    build(install("book"))
+def book(pages: list[str]) -> None:
+    """execute every page that changed, and those named, and build the site"""
+    build(install("book"), *pages)
     times = page_times()
     for page, seconds in sorted(times.items()):
         print(f"    {seconds:6.1f} s  {page}")
@@ -214,8 +206,8 @@ def clean(_: list[str]) -> None:
     shutil.rmtree(BUILD, ignore_errors=True)
 
 
-COMMANDS = {"book": book, "test": test, "test-all": test_all, "lab": lab, "homework": homework, "shots": shots, "bench": bench,
-            "notebooks": notebooks, "clean": clean}
+COMMANDS = {"book": book, "test": test, "test-all": test_all, "lab": lab, "homework": homework,
+            "shots": shots, "bench": bench, "notebooks": notebooks, "clean": clean}
 
 
 def main() -> None:

@@ -17,7 +17,8 @@ import traitlets
 import ilsupport as il
 from ilsupport import bounds, generator, plots
 from ilsupport.envs import simulate
-from ilsupport.widgets import BoundsExplorer, Film, Frames, StaticWidget, resimulate
+from ilsupport.widgets import BoundsExplorer, Drive, Film, Frames, StaticWidget, resimulate
+from ilsupport.widgets.static import SCRIPTS, page_script
 
 EPS, RHO, HORIZONS = [0.0, 1e-12, 1e-4, 0.0073, 0.3, 1.0], [0.0, 1e-3, 0.05, 1.0], [1, 2, 7, 100, 1001]
 
@@ -171,10 +172,31 @@ def test_no_state_breaks_out_of_its_script(note):
     page = Scripts()
     page.feed(html)
     page.close()
-    assert page.tags == ["div", "script"]
-    state = next(line for line in page.script.splitlines() if line.startswith("const state = "))
-    assert json.JSONDecoder().raw_decode(state.removeprefix("const state = "))[0] == {"note": note}
-    assert html.count("<script") == html.count("</script>") == 1 and "<!--" not in html
+    assert page.tags == ["div", "script", "script"]
+    assert json.JSONDecoder().raw_decode(page.script)[0] == {"note": note}
+    assert html.count("<script") == html.count("</script>") == 2 and "<!--" not in html
+
+
+def test_an_executed_page_holds_name_and_state_and_no_javascript():
+    html = BoundsExplorer(T=30)._repr_mimebundle_()[0]["text/html"]
+    assert html.startswith('<div data-il="bounds_explorer.js">') and '"T": 30' in html and "function" not in html
+    assert "export default" not in html and len(html) < 300
+    assert "function render" in Note(note="x")._repr_mimebundle_()[0]["text/html"], "the site does not know this one"
+
+
+def test_one_script_brings_all_figures_of_a_page_to_life_and_holds_each_file_once():
+    drive, explorer = " ".join(Drive.scripts), "bounds_explorer.js"
+    script = page_script([drive, explorer, "drive_world.js drive.js"])
+    assert script.count("<script") == 1 and script.count("function see(state") == 1
+    for name in (drive, explorer):
+        assert f'ilWidgets["{name}"] = {{ render }}' in script
+
+
+def test_shared_files_use_different_names():
+    parts = {part for widget in (BoundsExplorer, Drive, Film, Frames) for part in widget.scripts[:-1]}
+    names = [name for part in parts for name in re.findall(r"^(?:const|let|class|function) (\w+)", (SCRIPTS / part).read_text("utf-8"),
+                                                           re.MULTILINE)]
+    assert len(names) > 10 and sorted(names) == sorted(set(names))
 
 
 @pytest.mark.parametrize("source", ["const f = 1;", "export default {};\nexport default {};",

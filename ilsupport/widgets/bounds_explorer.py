@@ -1,8 +1,6 @@
 """The figure of page 3: what an error rate costs over a horizon, bounded, exact and simulated."""
 from __future__ import annotations
 
-import pathlib
-
 import traitlets
 
 from ilsupport._checks import check_between, check_horizon, check_probability
@@ -25,7 +23,7 @@ class BoundsExplorer(StaticWidget):
     TraitError for other types.
     """
 
-    _esm = pathlib.Path(__file__).with_suffix(".js")
+    scripts = ("bounds_explorer.js",)
 
     eps = traitlets.Float(0.01).tag(sync=True)
     T = traitlets.Int(100).tag(sync=True)

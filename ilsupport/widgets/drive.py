@@ -27,8 +27,7 @@ from ilsupport.random import generator
 from ilsupport.trajectories import Trajectories
 from ilsupport.widgets.static import StaticWidget
 
-HERE = pathlib.Path(__file__).parent
-SHIPPED = HERE / "drive.json"  # made by tests/browser/record_drive.py
+SHIPPED = pathlib.Path(__file__).with_name("drive.json")  # made by tests/browser/record_drive.py
 
 
 def new_clone(g: torch.Generator) -> Seeing:
@@ -55,7 +54,7 @@ class Drive(StaticWidget):
     Raises ValueError for a horizon below 1 and for a policy that the page cannot carry.
     """
 
-    _esm = "\n".join((HERE / name).read_text(encoding="utf-8") for name in ("drive_world.js", "drive_view.js", "drive.js"))
+    scripts = ("drive_world.js", "drive_view.js", "drive.js")
 
     phases = traitlets.List().tag(sync=True)
     horizon = traitlets.Int(400).tag(sync=True)

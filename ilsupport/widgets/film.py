@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import base64
 import json
-import pathlib
 import zlib
 from collections.abc import Callable
 
@@ -25,7 +24,7 @@ class Film(StaticWidget):
     their system for less motion. `alt` says in a sentence what there is to see. Needs the extra `mujoco`.
     """
 
-    _esm = pathlib.Path(__file__).with_name("film.js")
+    scripts = ("film.js",)
 
     alt = traitlets.Unicode().tag(sync=True)
     tilt = traitlets.Bool().tag(sync=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 import base64
 import json
 import numbers
-import pathlib
 import zlib
 from collections.abc import Callable, Sequence
 
@@ -24,7 +23,7 @@ class Frames(StaticWidget):
     drawing is not what `plots.show` returns.
     """
 
-    _esm = pathlib.Path(__file__).with_name("frames.js")
+    scripts = ("frames.js",)
 
     label = traitlets.Unicode().tag(sync=True)
     values = traitlets.List().tag(sync=True)

@@ -1,0 +1,255 @@
+"""Executes the pages that have to be, as many at once as the machine bears, and hands the outputs to the site.
+
+    execute.py TARGET [PAGE ...]    (the named pages whether they have to be or not)
+
+Each page runs in a kernel of its own. It is executed again when its code cells change, or what they reach by import
+(reach.py), or a pin; not when its prose does, nor a figure's JavaScript, nor a table of results. TARGET/executed holds
+the executed pages; TARGET/.jupyter_cache is filled from there on every run, so the site's engine executes nothing.
+"""
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import re
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import psutil
+import reach
+import yaml
+from IPython.core.inputtransformer2 import TransformerManager
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from myst_nb.core.read import read_myst_markdown_notebook
+from myst_parser.config.main import MdParserConfig
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+PAGES = Path(__file__).resolve().parent.parent
+ROOT = PAGES.parent
+MEMORY = 1.5 * 2**30  # bytes that a page may need
+EVERY = 20  # seconds between two signs of life
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+AGAIN = 'make book ARGS="{}"'
+
+
+class Wrong(Exception):
+    """A page that cannot be executed, and why."""
+
+
+@dataclass
+class Page:
+    """A page as it is now, and what its last execution left behind."""
+
+    name: str
+    notebook: nbformat.NotebookNode
+    key: str
+    tables: dict[str, str]
+    file: Path
+    last: nbformat.NotebookNode | None
+
+    @property
+    def code(self) -> list[nbformat.NotebookNode]:
+        return [cell for cell in self.notebook.cells if cell.cell_type == "code"]
+
+    @property
+    def fresh(self) -> bool:
+        return self.last is not None and self.last.metadata.executed.key == self.key
+
+    @property
+    def seconds(self) -> float:
+        """How long it took the last time; a page that was never executed may be long."""
+        return self.last.metadata.executed.seconds if self.last else 30.0
+
+    def where(self, cell: nbformat.NotebookNode) -> str:
+        index = self.notebook.cells.index(cell)
+        return f"{self.name}.md, cell {self.code.index(cell) + 1} (line {self.notebook.metadata.source_map[index] + 1})"
+
+
+def plain_python(cells: list[nbformat.NotebookNode]) -> str:
+    return "\n".join(TransformerManager().transform_cell(cell.source) for cell in cells)
+
+
+def stored(file: Path) -> nbformat.NotebookNode | None:
+    """An executed page; None if there is none, or what is there was written by half."""
+    try:
+        notebook = nbformat.read(file, 4)
+        return notebook if "executed" in notebook.metadata else None
+    except (OSError, ValueError):
+        return None
+
+
+def read(names: list[str], settings: dict, executed: Path) -> list[Page]:
+    """Raises Wrong for a page whose code is no Python."""
+    package, constraints = reach.Package(ROOT / "ilsupport"), (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    markdown = MdParserConfig(enable_extensions=settings["parse"]["myst_enable_extensions"])
+    pages = []
+    for name in names:
+        file = PAGES / f"{name}.md"
+        text = file.read_text(encoding="utf-8")
+        notebook = read_myst_markdown_notebook(text, markdown, add_source_map=True, path=file)
+        code = plain_python([cell for cell in notebook.cells if cell.cell_type == "code"])
+        try:
+            key = reach.key(code, package, reach.pins(constraints.splitlines()))
+        except SyntaxError as error:
+            raise Wrong(f"{name}.md: a code cell is no Python: {error.msg}: {(error.text or '').strip()}") from error
+        place = executed / f"{name}.ipynb"
+        pages.append(Page(name, notebook, key, reach.tables(code, PAGES / "_data"), place, stored(place)))
+    return pages
+
+
+# --- executing ---
+
+
+def at_once() -> int:
+    """How many pages to execute at once: one a core, where the free memory holds them."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, int(psutil.virtual_memory().available / MEMORY)))
+
+
+async def execute(page: Page, timeout: float) -> float:
+    """Run the page's cells in a kernel of its own; returns the seconds it took. Raises Wrong, saying where and why."""
+    start = time.monotonic()
+    client = NotebookClient(page.notebook, timeout=timeout, kernel_name="python3", store_widget_state=False,
+                            record_timing=False, resources={"metadata": {"path": str(PAGES)}})
+    try:
+        with tempfile.TemporaryDirectory() as sockets:
+            if page.code:
+                kernel = client.create_kernel_manager()
+                if os.name != "nt":  # files, not ports, for which two kernels that start at once could race
+                    kernel.transport, kernel.ip = "ipc", str(Path(sockets) / "kernel")
+                await client.async_execute()
+    except CellExecutionError as error:
+        cell = next(cell for cell in reversed(page.code) if any(o.output_type == "error" for o in cell.outputs))
+        raise Wrong(f"{page.where(cell)}: {error.ename}: {error.evalue}\n{error.traceback}") from error
+    except CellTimeoutError as error:
+        cell = [cell for cell in page.code if cell.execution_count is not None or cell.outputs][-1:] or page.code[:1]
+        raise Wrong(f"{page.where(cell[0])}: this cell, or the next one, took more than {timeout:g} s") from error
+    except DeadKernelError as error:
+        raise Wrong(f"{page.name}.md: its Python died; most often that means that the memory was full") from error
+    for cell in page.code:
+        said = "".join(o.text for o in cell.outputs if o.output_type == "stream" and o.name == "stderr")
+        if said:
+            raise Wrong(f"{page.where(cell)}: a warning on standard error, which counts as an error:\n{said}")
+    return time.monotonic() - start
+
+
+def keep(page: Page, seconds: float) -> None:
+    """Store an executed page; a build that is stopped halfway goes on from here."""
+    page.notebook.metadata["executed"] = {"key": page.key, "seconds": round(seconds, 2), "tables": page.tables}
+    half = page.file.with_suffix(".half")
+    nbformat.write(page.notebook, half)
+    half.replace(page.file)
+    page.last = page.notebook
+
+
+class Progress:
+    """Says which page is done and how long it took, which ones are running, and what is left."""
+
+    def __init__(self, pages: list[Page], lanes: int) -> None:
+        self.left, self.total, self.lanes = list(pages), len(pages), lanes
+        self.running: dict[str, float] = {}
+
+    def say(self, what: str) -> None:
+        now = time.monotonic()
+        busy = ", ".join(f"{name} for {now - since:.0f} s" for name, since in self.running.items())
+        print(f"    {what}{f'   (running: {busy})' if busy else ''}", flush=True)
+
+    def ended(self, page: Page, seconds: float, problem: str = "") -> None:
+        del self.running[page.name]
+        self.left.remove(page)
+        self.say(f"[{self.total - len(self.left)}/{self.total}] {seconds:5.1f} s  {page.name}{problem}")
+
+    async def signs_of_life(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY)
+            self.say(f"[{self.total - len(self.left)}/{self.total}] ... about {self.remaining():.0f} s to go")
+
+    def remaining(self) -> float:
+        """From what each page took the last time."""
+        now = time.monotonic()
+        return sum(max(1, page.seconds - now + self.running.get(page.name, now)) for page in self.left) / self.lanes
+
+
+async def execute_all(pages: list[Page], timeout: float) -> list[str]:
+    """Execute these pages, the longest first, and store them; returns what went wrong. A page that fails stops no other."""
+    lanes, wrong = min(at_once(), len(pages)), []
+    progress = Progress(pages, lanes)
+    queue = sorted(pages, key=lambda page: -page.seconds)
+
+    async def lane() -> None:
+        while queue:
+            page, start = queue.pop(0), time.monotonic()
+            progress.running[page.name] = start
+            try:
+                keep(page, await execute(page, timeout))
+                progress.ended(page, page.seconds)
+            except Wrong as problem:
+                wrong.append(str(problem))
+                progress.ended(page, time.monotonic() - start, "  FAILED")
+
+    print(f"==> Executing {len(pages)} page{'s' * (len(pages) != 1)}, {lanes} at once", flush=True)
+    alive = asyncio.create_task(progress.signs_of_life())
+    try:
+        await asyncio.gather(*(lane() for _ in range(lanes)))
+    finally:
+        alive.cancel()
+    return wrong
+
+
+# --- what the site gets ---
+
+
+def hand_over(pages: list[Page], target: Path) -> None:
+    """Fill the cache of the site's engine with the pages as they are now, each cell with its last outputs."""
+    cache = get_cache(target / ".jupyter_cache")
+    cache.clear_cache()
+    for page in pages:
+        executed = iter([cell for cell in page.last.cells if cell.cell_type == "code"])
+        for cell in page.code:
+            cell.outputs, cell.execution_count = (last := next(executed)).outputs, last.execution_count
+        page.notebook.metadata.update({key: page.last.metadata[key] for key in ("language_info",) if key in page.last.metadata})
+        bundle = CacheBundleIn(page.notebook, str(PAGES / f"{page.name}.md"), data={"execution_seconds": page.seconds})
+        cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("target", type=Path)
+    parser.add_argument("named", nargs="*", metavar="page")
+    options = parser.parse_args(arguments)
+    toc = yaml.safe_load((PAGES / "_toc.yml").read_text(encoding="utf-8"))
+    names = [toc["root"], *(chapter["file"] for part in toc.get("parts", []) for chapter in part["chapters"])]
+    if unknown := [name for name in options.named if name not in names]:
+        sys.exit(f"There is no page {unknown[0]!r}, expected one of {', '.join(names)}")
+    settings = yaml.safe_load((ROOT / "book.yml").read_text(encoding="utf-8"))
+    executed = options.target / "executed"
+    executed.mkdir(parents=True, exist_ok=True)
+    try:
+        pages = read(names, settings, executed)
+    except Wrong as problem:
+        sys.exit(str(problem))
+    due = [page for page in pages if page.name in options.named or not page.fresh]
+    wrong = asyncio.run(execute_all(due, settings["execute"]["timeout"])) if due else []
+    if not due:
+        print("==> No page has to be executed", flush=True)
+    if wrong:
+        text = "\n\n".join(wrong)
+        sys.exit(f"\n{text if sys.stdout.isatty() else COLOURS.sub('', text)}\n\n{len(wrong)} of {len(due)} pages failed")
+    for page in pages:
+        if page.last.metadata.executed.tables != page.tables:
+            print(f"==> {page.name} reads a table that changed since it was executed ({', '.join(page.tables)}); "
+                  f"to execute it again: {AGAIN.format(page.name)}", flush=True)
+    for left in executed.glob("*.ipynb"):
+        if left.stem not in names:
+            left.unlink()
+    hand_over(pages, options.target)
+
+
+if __name__ == "__main__":
+    main()
