@@ -1,10 +1,8 @@
 """Sets the book up, builds it, tests it and opens it: `python tasks.py help` lists the commands.
 
-Needs Python 3.11 or later, nothing else: what the book needs goes into `.venv`. Every command is safe to run
+Needs Python 3.11, 3.12 or 3.13, nothing else: what the book needs goes into `.venv`. Every command is safe to run
 again and does only what changed. `make book` and its like are the same commands for those who have make.
 """
-from __future__ import annotations
-
 import argparse
 import hashlib
 import json
@@ -23,6 +21,7 @@ EXECUTED = BUILD / "executed"  # every page as it was last executed
 BUILT_FROM = BUILD / "built-from.json"  # what the site was last built from
 INSTALLED = "ilsupport-installed.json"  # in the environment: what it was installed from, and which extras
 CONDA_ENVIRONMENT = "imitation-learning"  # the name in environment.yml
+PYTHONS = (3, 11), (3, 13)  # the oldest and the newest for which constraints.txt is tested
 START_PAGE = "/lab/tree/notebooks/index.md"
 
 
@@ -32,6 +31,16 @@ def say(text: str) -> None:
 
 def stop(text: str) -> None:
     sys.exit(f"tasks.py: {text}")
+
+
+def refuse_unless_fit(version, what="this is"):
+    """Stop, before anything is installed, for a Python that cannot have the versions of constraints.txt."""
+    if not PYTHONS[0] <= tuple(version[:2]) <= PYTHONS[1]:
+        stop("%s Python %s, and the book needs one from %d.%d to %d.%d. Name one: python3.12 tasks.py book, "
+             "or make book PYTHON=python3.12" % (what, ".".join(map(str, version[:3])), *PYTHONS[0], *PYTHONS[1]))
+
+
+refuse_unless_fit(sys.version_info)  # here, and in the syntax of long ago: below, an old Python would stumble over types
 
 
 def run(*command: str | Path, **variables: str) -> int:
@@ -65,16 +74,34 @@ def read_json(path: Path) -> dict:
 def interpreter() -> Path:
     """The Python to use: that of environment.yml's conda environment if it is active, else of `.venv`."""
     active = Path(sys.prefix)
-    if active == VENV or ((active / "conda-meta").is_dir() and active.name == CONDA_ENVIRONMENT):
+    if (active / "conda-meta").is_dir() and active.name == CONDA_ENVIRONMENT:
         return Path(sys.executable)
     python = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    # After an upgrade of its Python, or an interrupted start, an environment does not run pip: make it anew.
-    check = [python, "-m", "pip", "--version"]
-    if not python.exists() or subprocess.run(check, capture_output=True).returncode:
-        say(f"Making a virtual environment in {VENV.name}")
-        if run(sys.executable, "-m", "venv", "--clear", VENV):
+    version = version_in(python)
+    if version is None:
+        say(f"Making a virtual environment in {VENV.name}" + " anew: it was made elsewhere, or by half" * VENV.exists())
+        maker = getattr(sys, "_base_executable", sys.executable)  # not the Python in what is cleared
+        if run(maker, "-m", "venv", "--clear", VENV):
             stop("Python could not make an environment. On Debian and Ubuntu: apt install python3-venv")
+    else:
+        refuse_unless_fit(version, f"{VENV.name} has")
     return python
+
+
+def version_in(python: Path) -> tuple[int, ...] | None:
+    """The version of Python in `.venv`; None if there is none, if it is broken, or if it was made for another folder.
+
+    Asked of its pip, because a script names the Python that it is for by its full path: in a copy of an environment
+    it starts the original or nothing, however well Python itself starts.
+    """
+    try:
+        found = subprocess.run([python.with_name("pip"), "--version"], capture_output=True, encoding="utf-8").stdout
+    except OSError:
+        return None
+    place = re.search(r" from (.+) \(python ([\d.]+)\)", found)
+    if place is None or not Path(place[1]).resolve().is_relative_to(VENV.resolve()):
+        return None
+    return tuple(map(int, place[2].split(".")))
 
 
 def prefix(python: Path) -> Path:
@@ -211,9 +238,6 @@ COMMANDS = {"book": book, "test": test, "test-all": test_all, "lab": lab, "homew
 
 
 def main() -> None:
-    if sys.version_info < (3, 11):
-        stop(f"this is Python {sys.version.split()[0]}, and the book needs 3.11 or later. "
-             "Name one: python3.12 tasks.py book, or make book PYTHON=python3.12")
     width = max(map(len, COMMANDS)) + 2
     listing = "\n".join(f"  {name:{width}}{command.__doc__}" for name, command in COMMANDS.items())
     parser = argparse.ArgumentParser(
