@@ -131,18 +131,19 @@ def test_the_package_installs_by_itself(source, tmp_path):
     """Into an environment that borrows what it depends on from this one, so that no network is asked."""
     (tmp_path / "repository").mkdir()
     repository = checkout(tmp_path / "repository")
-    venv.create(tmp_path / "venv", with_pip=True)
+    venv.create(tmp_path / "venv")
     python = tmp_path / "venv" / HERE.parent.name / HERE.name
     site = json.loads(run(python, "-c", "import json, sysconfig; print(json.dumps(sysconfig.get_path('purelib')))").stdout)
     others = run(HERE, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").stdout.strip()
     (Path(site) / "borrowed.pth").write_text(f"{others}\n", encoding="utf-8")
-    pip = (python, "-m", "pip", "install", "--no-index", "--no-build-isolation", "--no-deps")
+    pip = (HERE, "-m", "pip", "--python", python)
+    how = ("--no-index", "--no-build-isolation", "--no-deps")
+    what = f"git+{repository.as_uri()}"
     if source == "wheel":
-        done = run(python, "-m", "pip", "wheel", "--no-index", "--no-build-isolation", "--no-deps", "-w", tmp_path, repository)
+        done = run(*pip, "wheel", *how, "--wheel-dir", tmp_path, repository)
         assert done.returncode == 0, done.stdout
-        done = run(*pip, *tmp_path.glob("*.whl"))
-    else:
-        done = run(*pip, f"ilsupport @ git+{repository.as_uri()}")
+        (what,) = tmp_path.glob("*.whl")
+    done = run(*pip, "install", *how, what)
     assert done.returncode == 0, done.stdout
     shutil.rmtree(repository)
     found = alone(python, tmp_path / "empty")

@@ -2,11 +2,16 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 from urllib.parse import urlsplit
 
+import jupytext
 import pytest
 import yaml
 from built import NOTEBOOKS, toc
+from jupytext.config import load_jupytext_configuration_file
 
 import tasks
 
@@ -39,6 +44,32 @@ def test_page_opens_as_a_notebook(page):
     header = yaml.safe_load(HEADER.match(text(page))[1])
     assert header["jupytext"]["text_representation"]["format_name"] == "myst"
     assert header["kernelspec"]["name"] == "python3"
+
+
+def test_saving_a_page_in_jupyterlab_changes_nothing(tmp_path):
+    """What its extension does: read the text as a notebook, write the notebook as text, by the same settings."""
+    settings = load_jupytext_configuration_file(str(NOTEBOOKS / "jupytext.toml"))
+    sources = [NOTEBOOKS / f"{page}.md" for page in toc()] + sorted((NOTEBOOKS / "homework").glob("*.md"))
+    assert [source.name for source in sources if saved(source.read_text(encoding="utf-8"), settings)
+            != source.read_text(encoding="utf-8")] == []
+    header = HEADER.match(text("references"))[1]
+    more = f"---\n{header}\nmystnb:\n  execution_timeout: 60\nnumbering: false\n---\n\n# A page\n"
+    assert saved(more, settings) == more, "no key of a header is lost"
+
+
+def saved(page: str, settings) -> str:
+    notebook = jupytext.reads(page, "md:myst", config=settings)
+    notebook.metadata["language_info"] = {"name": "python", "version": "3.11.2"}  # which a kernel adds
+    notebook.metadata["widgets"] = {}
+    return jupytext.writes(notebook, "md:myst", config=settings)
+
+
+def test_jupytext_itself_leaves_every_page_as_it_is(tmp_path):
+    folder = shutil.copytree(NOTEBOOKS, tmp_path / "notebooks", ignore=shutil.ignore_patterns("_build"))
+    pages = [*folder.glob("*.md"), *folder.glob("homework/*.md")]
+    before = {page: page.read_bytes() for page in pages}
+    subprocess.run([sys.executable, "-m", "jupytext", "--quiet", "--to", "md:myst", *pages], check=True)
+    assert [page.name for page in pages if page.read_bytes() != before[page]] == []
 
 
 @pytest.mark.parametrize("page", toc())
