@@ -13,13 +13,13 @@ import gymnasium
 import numpy as np
 import torch
 from gymnasium.envs.registration import EnvSpec
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import batch_space, iterate
 from jaxtyping import Shaped
 from torch import Tensor
 
-from ilsupport.envs.base import OBSERVED, PLAYED, Env, check_space, counts_from, takes_whole_numbers
+from ilsupport.envs.base import Env, action_range, check_space, counts_from, takes_whole_numbers
 from ilsupport.trajectories import Trajectories
 
 if TYPE_CHECKING:
@@ -176,10 +176,10 @@ def from_minari(dataset: minari.MinariDataset | str, dtype: torch.dtype = torch.
         dataset = minari.load_dataset(dataset)
     space, actions = dataset.observation_space, dataset.action_space
     if not flatten:
-        check_space(f"the observation space of {dataset.id}", space, OBSERVED, "write from_minari(..., "
+        check_space(f"the observation space of {dataset.id}", space, (Box, Discrete),
+                    "write from_minari(..., "
                                                                                "flatten=True)")
-    check_space(f"the action space of {dataset.id}", actions, PLAYED, "build Trajectories.from_episodes of a "
-                                                                      "part of it")
+    action_range(actions, f"build Trajectories.from_episodes of a part of {dataset.id}")
     episodes = list(dataset)
     if not episodes:
         raise ValueError(f"{dataset.id} has no episodes, expected at least one.")

@@ -18,13 +18,13 @@ from jaxtyping import Bool, Shaped
 from torch import Tensor
 
 from ilsupport._checks import check_horizon
-from ilsupport.envs.base import OBSERVED, PLAYED, Env, Step, check_actions, check_space, counts_from
+from ilsupport.envs.base import Env, Step, action_range, check_actions, check_space, counts_from
 from ilsupport.envs.registration import ENTRY_POINT, Batch, Single
 
 Source = str | EnvSpec | VectorEnv | Callable[..., gymnasium.Env]
 UNFLAT = ("wrap the environment in a gymnasium.ActionWrapper that takes one of them. If its parts are Boxes: "
-          "gymnasium.wrappers.TransformAction(env, lambda a: gymnasium.spaces.unflatten(env.action_space, a), "
-          "gymnasium.spaces.flatten_space(env.action_space))")
+          "gymnasium.wrappers.TransformAction(env, lambda a: gymnasium.spaces.unflatten(env.action_space, "
+          "a), gymnasium.spaces.flatten_space(env.action_space))")
 BATCHED = {"vectorization_mode", "vector_kwargs", "wrappers"}  # options that only `make_vec` knows
 
 
@@ -66,13 +66,14 @@ class Gymnasium(Env):
                              "horizon=200).")
         super().__init__(limit if horizon is None else horizon, device, dtype)
         seen, played = self._vector.single_observation_space, self._vector.single_action_space
-        check_space("the observation space", seen, OBSERVED, "write Gymnasium(..., flatten=True) for "
+        check_space("the observation space", seen, (Box, Discrete), "write Gymnasium(..., flatten=True) for "
                     "vectors, or wrap the environment in a gymnasium.ObservationWrapper that makes an array "
                     "of it")
-        check_space("the action space", played, PLAYED, UNFLAT)
         self.observation_space, self._first_seen = _from_zero(seen)
         self.action_space, self._first_played = _from_zero(played)
+        low, high = action_range(self.action_space, UNFLAT)
         self._played_as, self._whole_numbers = played.dtype, played.dtype.kind != "f"
+        self._most = high.astype(np.uint64) if self._whole_numbers and not low.any() else None
 
     @property
     def success(self) -> Bool[Tensor, "n"] | None:
@@ -108,9 +109,13 @@ class Gymnasium(Env):
         Raises RuntimeError before the first reset, ValueError for actions of the wrong shape or kind.
         """
         action = self._checked(action, self.action_space.shape, self._whole_numbers)
-        played = action.detach().cpu().numpy().astype(self._played_as)  # a copy, in any case
+        played = action.detach().cpu().numpy().astype(self._played_as if self._most is None
+                                                      else np.int64)  # a copy
+        if self._most is not None and np.count_nonzero(played.view(np.uint64) > self._most):
+            check_actions(action, self.action_space)
         if self._first_played is not None:
             played += self._first_played
+        played = played.astype(self._played_as, copy=False)
         if self._mode is AutoresetMode.DISABLED and self._ended.any():
             self._vector.reset(options={"reset_mask": self._ended.copy()})
         try:
@@ -168,7 +173,8 @@ def _maker(source: Source, horizon: int | None, options: dict, flatten: bool) ->
         single = {name: value for name, value in options.items() if name not in BATCHED}
         limit = _time_limit(gymnasium.make(source, **single)) if ours else spec.max_episode_steps
         if spec.vector_entry_point is not None or BATCHED & {*options, *spec.kwargs}:
-            return lambda n: _flattened(gymnasium.make_vec(source, num_envs=n, **options), flatten), limit
+            return lambda n: _flattened(_trusting(gymnasium.make_vec(source, num_envs=n, **options)),
+                                        flatten), limit
         return lambda n: _Copies(lambda: gymnasium.make(source, **options), n, flatten), limit
     if isinstance(source, gymnasium.Env) or not callable(source):
         raise TypeError(f"source is {type(source).__name__}, expected an id, a vector environment or a "
@@ -184,6 +190,13 @@ def _maker(source: Source, horizon: int | None, options: dict, flatten: bool) ->
 def _time_limit(env: gymnasium.Env | VectorEnv) -> int | None:
     ours = isinstance(env.unwrapped, (Single, Batch))
     return env.unwrapped.tensor_env.horizon if ours else getattr(env.spec, "max_episode_steps", None)
+
+
+def _trusting(vector: VectorEnv) -> VectorEnv:
+    """A vector environment of our own making that leaves it to us to look at actions, which costs less."""
+    if isinstance(vector.single_action_space, (Discrete, MultiDiscrete)):
+        vector.unwrapped.action_space.contains = lambda actions: True
+    return vector
 
 
 def _flattened(vector: VectorEnv, flatten: bool) -> VectorEnv:

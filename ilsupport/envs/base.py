@@ -14,7 +14,6 @@ from ilsupport._checks import check_horizon
 from ilsupport.identity import Configured
 
 Step = tuple[Shaped[Tensor, "n *obs"], Float[Tensor, "n"], Bool[Tensor, "n"], Bool[Tensor, "n"]]
-OBSERVED, PLAYED = (Box, Discrete), (Box, Discrete, MultiDiscrete, MultiBinary)
 UNSTARTED = "step before reset; call env.reset(n, generator) first."
 
 
@@ -106,15 +105,15 @@ def takes_whole_numbers(space: gymnasium.Space) -> bool:
     return not (isinstance(space, Box) and space.dtype.kind == "f")
 
 
-def action_range(space: gymnasium.Space) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest action of a space of arrays or numbers. Raises TypeError for other spaces."""
+def action_range(space: gymnasium.Space, remedy: str = "wrap it") -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest action of a space of numbers or arrays. Raises TypeError with a remedy for others."""
     if isinstance(space, Discrete):
         return np.asarray(space.start), np.asarray(space.start + space.n - 1)
     if isinstance(space, MultiDiscrete):
         return space.start, space.start + space.nvec - 1
     if isinstance(space, MultiBinary):
         return np.zeros(space.shape, np.int64), np.ones(space.shape, np.int64)
-    check_space("the action space", space, PLAYED, "wrap the environment")
+    check_space("the action space", space, (Box, Discrete, MultiDiscrete, MultiBinary), remedy)
     return space.low, space.high
 
 
