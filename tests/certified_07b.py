@@ -39,9 +39,9 @@ def package_bound(spectrum: torch.Tensor, axes: torch.Tensor, std: float) -> tor
     policy = Latent(1, d, latent_dim=d, std=std, hidden=(), generator=torch.Generator().manual_seed(0), dtype=F64)
     posterior = torch.linalg.inv(torch.eye(d, dtype=F64) + W.mT @ W / std**2)
     with torch.no_grad():
-        for net in (policy.encoder, policy.decoder):
+        for net in (policy.encoder, policy.net):
             net.weights[0].zero_(), net.biases[0].zero_()
-        policy.decoder.weights[0][:, 1:] = W
+        policy.net.weights[0][:, 1:] = W
         policy.encoder.weights[0][:d, 1:] = posterior @ W.mT / std**2
         policy.encoder.biases[0][d:] = posterior.diagonal().log() / 2
     points = (d * spectrum).sqrt() * axes @ torch.eye(d, dtype=F64)
