@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import minari
     from stable_baselines3.common.vec_env import VecNormalize
 
-LABELS = "ilsupport_labels"  # where the expert's labels live in the infos of a Minari episode
+LABELS, SUCCESS = "ilsupport_labels", "is_success"  # what the infos of a Minari episode call them
 
 
 def from_sb3(model, statistics: VecNormalize | str | os.PathLike | None = None) -> Callable[
@@ -126,9 +126,10 @@ def to_minari(trajectories: Trajectories, dataset_id: str, env: Env | gymnasium.
     env      where the episodes come from: one of our environments, a gymnasium one, its spec or its id
     details  go to `minari.create_dataset_from_buffers`: author, description, algorithm_name, ...
 
-    Labels travel as `infos["ilsupport_labels"]`. Needs the extra `ilsupport[minari]`. Raises ValueError
-    without the observations after the last action, which `rollout` keeps, for shapes that are not those of
-    `env`, and for an id that exists already or that Minari does not accept.
+    Labels travel as `infos["ilsupport_labels"]`, successes as `infos["is_success"]`. Needs the extra
+    `ilsupport[minari]`. Raises ValueError without the observations after the last action, which `rollout`
+    keeps, for shapes that are not those of `env`, and for an id that exists already or that Minari does not
+    accept.
     """
     minari = _minari()
     from minari.data_collector import EpisodeBuffer
@@ -147,12 +148,16 @@ def to_minari(trajectories: Trajectories, dataset_id: str, env: Env | gymnasium.
         last = np.arange(steps) == steps - 1
         ended = bool(trajectories.terminated[i])
         seen = torch.cat([trajectories.observations[i, :steps], trajectories.final_observations[i:i + 1]])
-        played, labels = trajectories.actions[i, :steps], trajectories.labels
+        played, infos = trajectories.actions[i, :steps], {}
+        if trajectories.labels is not None:
+            infos[LABELS] = _array(trajectories.labels[i, :steps], played_from)
+        if trajectories.successes is not None:
+            infos[SUCCESS] = last & bool(trajectories.successes[i])
         buffers.append(EpisodeBuffer(
             id=i, observations=_array(seen, seen_from), actions=_array(played, played_from),
             rewards=_array(trajectories.rewards[i, :steps]),
             terminations=last & ended, truncations=last & (not ended),
-            infos=None if labels is None else {LABELS: _array(labels[i, :steps], played_from)}))
+            infos=infos or None))
     with warnings.catch_warnings():  # Minari warns of every detail that was not given
         warnings.filterwarnings("ignore", message=".* is set to None|env_spec is None")
         return minari.create_dataset_from_buffers(dataset_id, buffers,
@@ -192,11 +197,13 @@ def from_minari(dataset: minari.MinariDataset | str, dtype: torch.dtype = torch.
     data = Trajectories.from_episodes(
         [(o[:-1], played(episode.actions), torch.as_tensor(episode.rewards).to(dtype))
          for o, episode in zip(seen, episodes)], dtype)
-    labels = None
-    if all(LABELS in (episode.infos or {}) for episode in episodes):
-        each = [played(episode.infos[LABELS]) for episode in episodes]
-        labels = torch.nn.utils.rnn.pad_sequence(each, batch_first=True)
-    return replace(data, labels=labels, final_observations=torch.stack([o[-1] for o in seen]),
+    told, infos = {}, [episode.infos or {} for episode in episodes]
+    if all(LABELS in info for info in infos):
+        each = [played(info[LABELS]) for info in infos]
+        told["labels"] = torch.nn.utils.rnn.pad_sequence(each, batch_first=True)
+    if all(SUCCESS in info for info in infos):
+        told["successes"] = torch.tensor([bool(info[SUCCESS][-1]) for info in infos])
+    return replace(data, final_observations=torch.stack([o[-1] for o in seen]), **told,
                    terminated=torch.tensor([bool(episode.terminations[-1]) for episode in episodes]))
 
 

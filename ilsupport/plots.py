@@ -1,6 +1,7 @@
 """The book's figures: one size, one palette, one way to show an interval, and no figure without alt text.
 
-Figures are shown as inline SVG whose ink is the page's own text colour, so that they read in light and in dark.
+Figures are shown as inline SVG whose ink is the page's own text colour, so that they read in light and in
+dark.
 """
 from __future__ import annotations
 
@@ -19,13 +20,14 @@ from matplotlib.figure import Figure
 from ilsupport.estimate import Estimate
 
 # Okabe and Ito (2008): told apart by readers of every colour vision, on white and on black.
-COLOURS = {"blue": "#0072B2", "orange": "#E69F00", "green": "#009E73", "vermilion": "#D55E00", "purple": "#CC79A7",
-           "sky": "#56B4E9", "yellow": "#F0E442"}
+COLOURS = {"blue": "#0072B2", "orange": "#E69F00", "green": "#009E73", "vermilion": "#D55E00",
+           "purple": "#CC79A7", "sky": "#56B4E9", "yellow": "#F0E442"}
 INK = "#0a0b0c"  # stands for the page's text colour until `show` puts `currentColor` in its place
 GRID = "#0a0b0d"
 
 STYLE = {
-    "axes.edgecolor": INK, "axes.grid": True, "axes.labelcolor": INK, "axes.prop_cycle": cycler(color=list(COLOURS.values())),
+    "axes.edgecolor": INK, "axes.grid": True, "axes.labelcolor": INK,
+    "axes.prop_cycle": cycler(color=list(COLOURS.values())),
     "axes.spines.right": False, "axes.spines.top": False, "axes.titlecolor": INK, "axes.titlesize": "medium",
     "figure.constrained_layout.use": True, "font.size": 10.5, "grid.color": GRID, "grid.linewidth": 0.5,
     "lines.linewidth": 1.8, "savefig.transparent": True,
@@ -46,7 +48,8 @@ def band(ax: Axes, x: Sequence[float], estimates: Sequence[Estimate], *, label: 
          colour: str = "blue", marker: str = "o") -> None:
     """Means joined by a line, with their 95 % intervals as a band."""
     hue = COLOURS[colour]
-    ax.fill_between(x, [e.low for e in estimates], [e.high for e in estimates], color=hue, alpha=0.25, linewidth=0)
+    ax.fill_between(x, [e.low for e in estimates], [e.high for e in estimates], color=hue, alpha=0.25,
+                    linewidth=0)
     ax.plot(x, [e.mean for e in estimates], color=hue, marker=marker, markersize=4, label=label)
 
 
@@ -55,7 +58,8 @@ def points(ax: Axes, x: Sequence[float], estimates: Sequence[Estimate], *, label
     """Means as markers with their 95 % intervals as bars: measurements, to lie on or off a drawn curve."""
     mean = np.array([e.mean for e in estimates])
     bars = np.abs(np.array([[e.low, e.high] for e in estimates]).T - mean)
-    ax.errorbar(x, mean, bars, fmt=marker, color=COLOURS[colour], markersize=5, capsize=3, linewidth=1.4, label=label)
+    ax.errorbar(x, mean, bars, fmt=marker, color=COLOURS[colour], markersize=5, capsize=3, linewidth=1.4,
+                label=label)
 
 
 def horizon_axis(ax: Axes, horizons: Sequence[int]) -> None:
@@ -84,20 +88,18 @@ def show(fig: Figure, *, alt: str) -> Drawing:
     Raises ValueError for an alt text too short to say anything.
     """
     if len(alt.split()) < 5:
-        raise ValueError(f"alt is {alt!r}, expected a sentence that tells someone who cannot see the figure what it shows.")
+        raise ValueError(f"alt is {alt!r}, expected a sentence for those who cannot see the figure.")
     for legend in filter(None, (ax.get_legend() for ax in fig.axes)):
         legend.set_frame_on(False)
         for text in legend.get_texts():
             text.set_color(INK)
-    with mpl.rc_context(STYLE | {"svg.hashsalt": hashlib.sha256(alt.encode()).hexdigest()}):
-        buffer = io.StringIO()
+    name, buffer = hashlib.sha256(alt.encode()).hexdigest(), io.StringIO()
+    with mpl.rc_context(STYLE | {"svg.hashsalt": name}):
         fig.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg"):]
-    # matplotlib leaves black as SVG's default and marks glyphs by the same ids in every figure: both would go wrong inline.
-    prefix = "f" + hashlib.sha256(alt.encode()).hexdigest()[:8]
-    svg = re.sub(r'(id="|xlink:href="#|url\(#)', lambda m: m.group(1) + prefix, svg)
+    svg = buffer.getvalue().partition("<svg ")[2]
+    # matplotlib leaves black as SVG's default and marks glyphs by the same ids in every figure: both would go
+    # wrong inline.
+    svg = re.sub(r'(id="|xlink:href="#|url\(#)', rf"\g<1>f{name[:8]}", svg)
     svg = svg.replace(GRID, "currentColor; stroke-opacity: 0.18").replace(INK, "currentColor")
-    svg = re.sub(r"<svg ", f'<svg role="img" aria-label="{html.escape(alt, quote=True)}" '
-                           'style="max-width:100%;height:auto;color:inherit" fill="currentColor" ', svg, count=1)
-    return Drawing(svg, alt)
+    return Drawing(f'<svg role="img" aria-label="{html.escape(alt, quote=True)}" style="max-width:100%;'
+                   f'height:auto;color:inherit" fill="currentColor" {svg}', alt)

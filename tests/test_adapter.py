@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ilsupport import Gymnasium, cartpole_expert, evaluate, generator, rollout
+from ilsupport import Gymnasium, Window, cartpole_expert, evaluate, generator, rollout
 
 MODES = list(AutoresetMode)
 
@@ -479,6 +479,18 @@ def test_success_is_what_the_last_step_of_each_episode_said(mode, always):
     assert env.success.tolist() == [False, True, True, False] and env.success.dtype == torch.bool
     env.reset(4, generator(0))
     assert env.success is None, "the last episodes are forgotten"
+
+
+def test_a_roll_out_keeps_success_and_evaluate_counts_it():
+    lengths = [2, 3, 5, 1]
+    env = Gymnasium(SyncVectorEnv([lambda k=k: Quest(k, True) for k in lengths]), horizon=7)
+    data = rollout(env, push_right, 4, generator=generator(0))
+    assert data.successes.tolist() == [False, True, True, False]
+    assert data[1:3].successes.tolist() == [True, True]
+    share = evaluate(env, push_right, 4, generator=generator(0), success=True)
+    assert share.mean == 0.5 and share.n == 4 and 0 < share.low < share.high < 1
+    window = Window(env, 2)
+    assert evaluate(window, lambda w: push_right(w), 4, generator=generator(0), success=True).mean == 0.5
 
 
 def test_success_is_none_where_the_environment_does_not_say():

@@ -77,6 +77,15 @@ def test_to_minari_and_back(minari, act, labels, dtype):
         assert_same(back, padding_zeroed(data))
 
 
+def test_successes_go_there_and_come_back(minari):
+    data = replace(example(), successes=torch.tensor([True, False, True]))
+    written = to_minari(data, "here/quests-v0", Odd)
+    assert [episode.infos["is_success"].tolist() for episode in written] == [
+        [False, False, True], [False], [False, False, False, True]]
+    assert from_minari(written).successes.tolist() == [True, False, True]
+    assert from_minari(to_minari(example(), "here/walks-v0", Odd)).successes is None
+
+
 def test_minaris_own_reader_sees_whole_episodes(minari):
     data = rollout(Gymnasium("Pendulum-v1"), pendulum_expert, 3, generator=generator(0), horizon=12)
     to_minari(data, "pendulum/scripted-v0", Gymnasium("Pendulum-v1"))
@@ -148,7 +157,8 @@ def test_bad_names_leave_nothing_behind(minari, tmp_path, dataset_id):
 @pytest.mark.parametrize("space", ["observation_space", "action_space"])
 def test_a_data_set_of_other_spaces(minari, space):
     written = to_minari(example(), "here/demos-v0", Odd, **{space: gymnasium.spaces.Text(2)})
-    with pytest.raises(TypeError, match=f"{space[:-6]} space.*Text.*expected Box.*(flatten=True|of a part of here)"):
+    with pytest.raises(TypeError, match=f"{space[:-6]} space.*Text.*expected Box.*(flatten=True|of a part of "
+                                        "here)"):
         from_minari(written)
 
 

@@ -106,7 +106,7 @@ def takes_whole_numbers(space: gymnasium.Space) -> bool:
 
 
 def action_range(space: gymnasium.Space, remedy: str = "wrap it") -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest action of a space of numbers or arrays. Raises TypeError with a remedy for others."""
+    """Lowest and highest action of a space of numbers or arrays. Raises TypeError, with a remedy, otherwise."""
     if isinstance(space, Discrete):
         return np.asarray(space.start), np.asarray(space.start + space.n - 1)
     if isinstance(space, MultiDiscrete):
