@@ -1,7 +1,7 @@
 """Sets the book up, builds it, tests it and opens it: `python tasks.py help` lists the commands.
 
-Needs Python 3.11, 3.12 or 3.13, nothing else: what the book needs goes into `.venv`. Every command is safe to run
-again and does only what changed. `make book` and its like are the same commands for those who have make.
+Needs Python 3.11, 3.12 or 3.13, nothing else: what the book needs goes into `.venv`. Every command is safe to
+run again and does only what changed. `make book` and its like are the same commands for those who have make.
 """
 import argparse
 import hashlib
@@ -37,10 +37,12 @@ def refuse_unless_fit(version, what="this is"):
     """Stop, before anything is installed, for a Python that cannot have the versions of constraints.txt."""
     if not PYTHONS[0] <= tuple(version[:2]) <= PYTHONS[1]:
         stop("%s Python %s, and the book needs one from %d.%d to %d.%d. Name one: python3.12 tasks.py book, "
-             "or make book PYTHON=python3.12" % (what, ".".join(map(str, version[:3])), *PYTHONS[0], *PYTHONS[1]))
+             "or make book PYTHON=python3.12" % (what, ".".join(map(str, version[:3])), *PYTHONS[0],
+                                                 *PYTHONS[1]))
 
 
-refuse_unless_fit(sys.version_info)  # here, and in the syntax of long ago: below, an old Python would stumble over types
+# Here, and in the syntax of long ago: an old Python would stumble over the types below.
+refuse_unless_fit(sys.version_info)
 
 
 def run(*command: str | Path, **variables: str) -> int:
@@ -79,7 +81,8 @@ def interpreter() -> Path:
     python = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     version = version_in(python)
     if version is None:
-        say(f"Making a virtual environment in {VENV.name}" + " anew: it was made elsewhere, or by half" * VENV.exists())
+        say(f"Making a virtual environment in {VENV.name}" + " anew: it was made elsewhere, or by half"
+            * VENV.exists())
         maker = getattr(sys, "_base_executable", sys.executable)  # not the Python in what is cleared
         if run(maker, "-m", "venv", "--clear", VENV):
             stop("Python could not make an environment. On Debian and Ubuntu: apt install python3-venv")
@@ -89,13 +92,15 @@ def interpreter() -> Path:
 
 
 def version_in(python: Path) -> tuple[int, ...] | None:
-    """The version of Python in `.venv`; None if there is none, if it is broken, or if it was made for another folder.
+    """The version of Python in `.venv`; None if there is none, if it is broken, or if it was made for another
+    folder.
 
-    Asked of its pip, because a script names the Python that it is for by its full path: in a copy of an environment
-    it starts the original or nothing, however well Python itself starts.
+    Asked of its pip, because a script names the Python that it is for by its full path: in a copy of an
+    environment it starts the original or nothing, however well Python itself starts.
     """
     try:
-        found = subprocess.run([python.with_name("pip"), "--version"], capture_output=True, encoding="utf-8").stdout
+        found = subprocess.run([python.with_name("pip"), "--version"], capture_output=True,
+                               encoding="utf-8").stdout
     except OSError:
         return None
     place = re.search(r" from (.+) \(python ([\d.]+)\)", found)
@@ -110,7 +115,7 @@ def prefix(python: Path) -> Path:
 
 
 def install(*wanted: str) -> Path:
-    """Install the package with these of its extras, unless they are there already; return the Python to use."""
+    """Install the package with these of its extras, unless they are there; return the Python to use."""
     python = interpreter()
     stamp = prefix(python) / INSTALLED
     key = digest(ROOT / "pyproject.toml", ROOT / "constraints.txt") + str(ROOT)
@@ -132,7 +137,8 @@ def install(*wanted: str) -> Path:
 def build(python: Path, *pages: str) -> None:
     """Execute the pages that have to be, these in any case, and build the site, with every warning an error.
 
-    Exits when that fails. Each step does nothing where nothing changed (notebooks/_ext/execute.py says what counts).
+    Exits when that fails. Each step does nothing where nothing changed (notebooks/_ext/execute.py says what
+    counts).
     """
     if run(python, "coursework/source.py", "notebooks"):
         stop("the pages of the homework could not be written")
@@ -140,7 +146,8 @@ def build(python: Path, *pages: str) -> None:
     settings = {"OMP_NUM_THREADS": "1", "JUPYTER_PREFER_ENV_PATH": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     if run(python, "notebooks/_ext/execute.py", BUILD, *pages, **settings):
         stop("not every page could be executed; above stands which, and why.")
-    parts = digest(ROOT / "notebooks", ROOT / "book.yml", ROOT / "ilsupport" / "widgets", ROOT / "constraints.txt")
+    parts = digest(ROOT / "notebooks", ROOT / "book.yml", ROOT / "ilsupport" / "widgets",
+                   ROOT / "constraints.txt")
     key = {"parts": parts, "executed": digest(*sorted(EXECUTED.glob("*.ipynb")))}
     if read_json(BUILT_FROM) == key and (SITE / "index.html").exists():
         say("The site is up to date")
@@ -148,7 +155,8 @@ def build(python: Path, *pages: str) -> None:
     shutil.rmtree(SITE, ignore_errors=True)  # no page of an earlier table of contents stays behind
     BUILT_FROM.unlink(missing_ok=True)
     say("Building the site")
-    # --all reads every page again, or a warning would be seen only once. What was executed comes from a cache.
+    # --all reads every page again, or a warning would be seen only once. What was executed comes from a
+    # cache.
     if run(python, "-c", "from jupyter_book.cli.main import main; main()", "build", "notebooks", "--all",
            "--config", "book.yml", "--path-output", ".", "-W", "-n", "--keep-going", **settings):
         stop("the book did not build: an error above says where, or a warning, which counts as one.")
@@ -157,7 +165,8 @@ def build(python: Path, *pages: str) -> None:
 
 def page_times() -> dict[str, float]:
     """Seconds that each page last took to execute."""
-    found = {path.stem: read_json(path).get("metadata", {}).get("executed") for path in sorted(EXECUTED.glob("*.ipynb"))}
+    found = {path.stem: read_json(path).get("metadata", {}).get("executed")
+             for path in sorted(EXECUTED.glob("*.ipynb"))}
     return {page: executed["seconds"] for page, executed in found.items() if executed}
 
 

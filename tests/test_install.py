@@ -1,4 +1,4 @@
-"""The book installs with every Python that the README names, elsewhere is refused, and its package stands alone."""
+"""The book installs with every Python that the README names and refuses others; its package stands alone."""
 from __future__ import annotations
 
 import json
@@ -23,7 +23,8 @@ from ilsupport.widgets import BoundsExplorer, Drive
 expert = il.LocomotionExpert("Hopper-v5")
 print(json.dumps({"file": il.__file__, "torques": list(expert(torch.zeros(2, 11)).shape),
                   "scripts": len(BoundsExplorer().standalone()) > 20_000 and Drive().demonstrations.steps > 0,
-                  "more": sorted({"coursework", "notebooks", "tests"} & {p.name for p in pathlib.Path(il.__file__).parents[1].iterdir()})}))
+                  "more": [name for name in ("coursework", "notebooks", "tests")
+                           if (pathlib.Path(il.__file__).parents[1] / name).exists()]}))
 """
 
 
@@ -32,7 +33,8 @@ def interpreters() -> dict[str, Path]:
     names = [shutil.which(f"python3{minor}") for minor in ("", *(f".{n}" for n in range(6, 16)))]
     found = {}
     for python in [*filter(None, names), *Path.home().glob(".pyenv/versions/3*/bin/python")]:
-        done = subprocess.run([python, "-c", "import platform; print(platform.python_version())"], capture_output=True, text=True)
+        done = subprocess.run([python, "-c", "import platform; print(platform.python_version())"],
+                              capture_output=True, text=True)
         if done.returncode == 0:
             found.setdefault(done.stdout.strip(), Path(python))
     return found
@@ -45,7 +47,8 @@ FIT = {version: python for version, python in FOUND.items()
 
 def run(*command, **options) -> subprocess.CompletedProcess:
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | QUIET
-    return subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", env=env, **options)
+    return subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          encoding="utf-8", env=env, **options)
 
 
 # --- an interpreter that cannot ---
@@ -57,15 +60,18 @@ def test_a_python_that_cannot_is_refused_in_a_sentence_and_nothing_is_installed(
         pytest.skip("only Pythons that fit on this machine")
     shutil.copy(tasks.ROOT / "tasks.py", tmp_path)
     done = run(FOUND[version], "tasks.py", "book", cwd=tmp_path)
-    assert done.returncode == 1 and done.stdout.startswith(f"tasks.py: this is Python {version}, and the book needs one from 3.11 to 3.13.")
+    assert done.returncode == 1 and done.stdout.startswith(f"tasks.py: this is Python {version}, and the "
+                                                           "book needs one from 3.11 to 3.13.")
     assert done.stdout.count("\n") == 1 and [path.name for path in tmp_path.iterdir()] == ["tasks.py"]
 
 
 def test_a_python_that_is_too_new_is_refused_too(tmp_path):
     shutil.copy(tasks.ROOT / "tasks.py", tmp_path)
-    newer = "import runpy, sys; sys.version_info = (3, 14, 1, 'final', 0); sys.argv = ['tasks.py', 'book']; runpy.run_path('tasks.py')"
+    newer = ("import runpy, sys; sys.version_info = (3, 14, 1, 'final', 0); sys.argv = ['tasks.py', 'book'];"
+             "runpy.run_path('tasks.py')")
     done = run(sys.executable, "-c", newer, cwd=tmp_path)
-    assert done.returncode == 1 and "this is Python 3.14.1, and the book needs one from 3.11 to 3.13." in done.stdout
+    assert done.returncode == 1
+    assert "this is Python 3.14.1, and the book needs one from 3.11 to 3.13." in done.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["tasks.py"]
 
 
@@ -74,13 +80,14 @@ def test_a_python_that_is_too_new_is_refused_too(tmp_path):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Two checkouts, `here` with an environment; tasks looks into the one that `folder(name)` says. Nothing is run."""
+    """A checkout `here` with an environment; tasks looks where `folder(name)` says, and runs nothing."""
     (tmp_path / "here").mkdir()
     venv.create(tmp_path / "here" / ".venv", symlinks=os.name != "nt")
     scripts = tmp_path / "here" / ".venv" / "bin"
     site = tmp_path / "here" / ".venv" / "lib" / "python3.11" / "site-packages" / "pip"
-    (scripts / "pip").write_text(f"#!{scripts / 'python'}\nimport pathlib\nplace = pathlib.Path(__file__).parents[1]\n"
-                                 f"print('pip 23.2.1 from {site} (python 3.11)')\n", encoding="utf-8")
+    (scripts / "pip").write_text(f"#!{scripts / 'python'}\nimport pathlib\nplace = "
+                                 f"pathlib.Path(__file__).parents[1]\nprint('pip 23.2.1 from {site} (python "
+                                 "3.11)')\n", encoding="utf-8")
     (scripts / "pip").chmod(0o755)
     asked = []
 
@@ -100,7 +107,8 @@ def test_an_environment_is_kept_where_it_was_made_and_made_anew_elsewhere(folder
     assert folder("here") == []
     shutil.copytree(folder.folder / "here", folder.folder / "copy", symlinks=True)
     (command,) = folder("copy")
-    assert command[1:] == ("-m", "venv", "--clear", folder.folder / "copy" / ".venv") and "anew" in capsys.readouterr().out
+    assert command[1:] == ("-m", "venv", "--clear",
+                           folder.folder / "copy" / ".venv") and "anew" in capsys.readouterr().out
     (folder.folder / "here").rename(folder.folder / "moved")
     assert len(folder("moved")) == 2, "its scripts start a Python that is gone"
     (folder.folder / "link").symlink_to(folder.folder / "copy")
@@ -109,8 +117,9 @@ def test_an_environment_is_kept_where_it_was_made_and_made_anew_elsewhere(folder
 
 def test_an_environment_of_another_python_is_refused(folder):
     pip = folder.folder / "here" / ".venv" / "bin" / "pip"
-    pip.write_text(pip.read_text(encoding="utf-8").replace("(python 3.11)", "(python 3.10)"), encoding="utf-8")
-    with pytest.raises(SystemExit, match=r"\.venv has Python 3\.10, and the book needs one from 3\.11 to 3\.13"):
+    pip.write_text(pip.read_text(encoding="utf-8").replace("(python 3.11)", "(python 3.10)"),
+                   encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"\.venv has Python 3\.10, and the book needs one from 3\.11"):
         folder("here")
 
 
@@ -133,7 +142,8 @@ def test_the_package_installs_by_itself(source, tmp_path):
     repository = checkout(tmp_path / "repository")
     venv.create(tmp_path / "venv")
     python = tmp_path / "venv" / HERE.parent.name / HERE.name
-    site = json.loads(run(python, "-c", "import json, sysconfig; print(json.dumps(sysconfig.get_path('purelib')))").stdout)
+    site = json.loads(run(python, "-c", "import json, sysconfig; "
+                                        "print(json.dumps(sysconfig.get_path('purelib')))").stdout)
     others = run(HERE, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").stdout.strip()
     (Path(site) / "borrowed.pth").write_text(f"{others}\n", encoding="utf-8")
     pip = (HERE, "-m", "pip", "--python", python)
@@ -154,13 +164,15 @@ def test_the_package_installs_by_itself(source, tmp_path):
 # --- every interpreter that the README names ---
 
 
-OLDEST = {version.rpartition(".")[0]: version for version in sorted(FIT, key=lambda v: -int(v.split(".")[2]))}  # of each series
+OLDEST = {version.rpartition(".")[0]: version for version in sorted(FIT,
+                                                                    key=lambda v:
+                                                                    -int(v.split(".")[2]))}  # of each series
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("version", sorted(OLDEST.values()))
 def test_everything_installs_and_imports_with_this_python(version, tmp_path):
-    """As `make test` installs it, from whatever index pip is set to; on Linux that may bring CUDA, several GB."""
+    """As `make test` installs it, from the index that pip is set to; it may bring CUDA, several GB."""
     if shutil.disk_usage(tmp_path).free < 20 * 2**30:
         pytest.skip("an environment may need 10 GB, and less than 20 are free here")
     (tmp_path / "repository").mkdir()
@@ -170,7 +182,8 @@ def test_everything_installs_and_imports_with_this_python(version, tmp_path):
         assert done.returncode == 0, done.stdout[-6000:]
         python = repository / ".venv" / HERE.parent.name / "python"
         assert run(python, "-V").stdout.strip() == f"Python {version}"
-        tests = run(python, "-m", "pytest", "-q", "tests/test_environment.py", "tests/test_widgets.py", cwd=repository)
+        tests = run(python, "-m", "pytest", "-q", "tests/test_environment.py", "tests/test_widgets.py",
+                    cwd=repository)
         assert tests.returncode == 0, tests.stdout[-6000:]
         assert alone(python, tmp_path / "empty")["torques"] == [2, 3]
     finally:

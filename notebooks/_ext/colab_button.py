@@ -1,7 +1,8 @@
 """Points the Colab button at a notebook: Colab opens no MyST file.
 
-The notebooks are generated, and published as a branch of their own (`python tasks.py notebooks --publish`). So are the pages
-of the homework, which are in no branch that the other services could open: those keep the Colab button alone.
+The notebooks are generated, and published as a branch of their own (`python tasks.py notebooks --publish`).
+So are the pages of the homework, which are in no branch that the other services could open: those keep the
+Colab button alone.
 """
 from __future__ import annotations
 

@@ -1,10 +1,12 @@
-"""Executes the pages that have to be, as many at once as the machine bears, and hands the outputs to the site.
+"""Executes the pages that have to be, as many at once as the machine bears, and hands the outputs to the
+site.
 
     execute.py TARGET [PAGE ...]    (the named pages whether they have to be or not)
 
-Each page runs in a kernel of its own. It is executed again when its code cells change, or what they reach by import
-(reach.py), or a pin; not when its prose does, nor a figure's JavaScript, nor a table of results. TARGET/executed holds
-the executed pages; TARGET/.jupyter_cache is filled from there on every run, so the site's engine executes nothing.
+Each page runs in a kernel of its own. It is executed again when its code cells change, or what they reach by
+import (reach.py), or a pin; not when its prose does, nor a figure's JavaScript, nor a table of results.
+TARGET/executed holds the executed pages; TARGET/.jupyter_cache is filled from there on every run, so the
+site's engine executes nothing.
 """
 from __future__ import annotations
 
@@ -68,7 +70,8 @@ class Page:
 
     def where(self, cell: nbformat.NotebookNode) -> str:
         index = self.notebook.cells.index(cell)
-        return f"{self.name}.md, cell {self.code.index(cell) + 1} (line {self.notebook.metadata.source_map[index] + 1})"
+        line = self.notebook.metadata.source_map[index] + 1
+        return f"{self.name}.md, cell {self.code.index(cell) + 1} (line {line})"
 
 
 def plain_python(cells: list[nbformat.NotebookNode]) -> str:
@@ -86,7 +89,8 @@ def stored(file: Path) -> nbformat.NotebookNode | None:
 
 def read(names: list[str], settings: dict, executed: Path) -> list[Page]:
     """Raises Wrong for a page whose code is no Python."""
-    package, constraints = reach.Package(ROOT / "ilsupport"), (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    package = reach.Package(ROOT / "ilsupport")
+    pins = reach.pins((ROOT / "constraints.txt").read_text(encoding="utf-8"))
     markdown = MdParserConfig(enable_extensions=settings["parse"]["myst_enable_extensions"])
     pages = []
     for name in names:
@@ -95,9 +99,10 @@ def read(names: list[str], settings: dict, executed: Path) -> list[Page]:
         notebook = read_myst_markdown_notebook(text, markdown, add_source_map=True, path=file)
         code = plain_python([cell for cell in notebook.cells if cell.cell_type == "code"])
         try:
-            key = reach.key(code, package, reach.pins(constraints.splitlines()))
+            key = reach.key(code, package, pins)
         except SyntaxError as error:
-            raise Wrong(f"{name}.md: a code cell is no Python: {error.msg}: {(error.text or '').strip()}") from error
+            what = (error.text or "").strip()
+            raise Wrong(f"{name}.md: a code cell is no Python: {error.msg}: {what}") from error
         place = executed / f"{name}.ipynb"
         pages.append(Page(name, notebook, key, reach.tables(code, PAGES / "_data"), place, stored(place)))
     return pages
@@ -113,7 +118,7 @@ def at_once() -> int:
 
 
 async def execute(page: Page, timeout: float) -> float:
-    """Run the page's cells in a kernel of its own; returns the seconds it took. Raises Wrong, saying where and why."""
+    """Run the page's cells in a kernel of its own; returns the seconds it took. Raises Wrong: where and why."""
     start = time.monotonic()
     client = NotebookClient(page.notebook, timeout=timeout, kernel_name="python3", store_widget_state=False,
                             record_timing=False, resources={"metadata": {"path": str(PAGES)}})
@@ -125,13 +130,15 @@ async def execute(page: Page, timeout: float) -> float:
                     kernel.transport, kernel.ip = "ipc", str(Path(sockets) / "kernel")
                 await client.async_execute()
     except CellExecutionError as error:
-        cell = next(cell for cell in reversed(page.code) if any(o.output_type == "error" for o in cell.outputs))
+        cell = next(cell for cell in reversed(page.code) if any(o.output_type == "error"
+                                                                for o in cell.outputs))
         raise Wrong(f"{page.where(cell)}: {error.ename}: {error.evalue}\n{error.traceback}") from error
     except CellTimeoutError as error:
-        cell = [cell for cell in page.code if cell.execution_count is not None or cell.outputs][-1:] or page.code[:1]
-        raise Wrong(f"{page.where(cell[0])}: this cell, or the next one, took more than {timeout:g} s") from error
+        cell = [cell for cell in page.code if cell.execution_count is not None
+                or cell.outputs][-1:] or page.code[:1]
+        raise Wrong(f"{page.where(cell[0])}: this cell, or the next one, took over {timeout:g} s") from error
     except DeadKernelError as error:
-        raise Wrong(f"{page.name}.md: its Python died; most often that means that the memory was full") from error
+        raise Wrong(f"{page.name}.md: its Python died, most often because the memory is full") from error
     for cell in page.code:
         said = "".join(o.text for o in cell.outputs if o.output_type == "stream" and o.name == "stderr")
         if said:
@@ -141,7 +148,8 @@ async def execute(page: Page, timeout: float) -> float:
 
 def keep(page: Page, seconds: float) -> None:
     """Store an executed page; a build that is stopped halfway goes on from here."""
-    page.notebook.metadata["executed"] = {"key": page.key, "seconds": round(seconds, 2), "tables": page.tables}
+    page.notebook.metadata["executed"] = {"key": page.key, "seconds": round(seconds, 2),
+                                          "tables": page.tables}
     half = page.file.with_suffix(".half")
     nbformat.write(page.notebook, half)
     half.replace(page.file)
@@ -173,11 +181,12 @@ class Progress:
     def remaining(self) -> float:
         """From what each page took the last time."""
         now = time.monotonic()
-        return sum(max(1, page.seconds - now + self.running.get(page.name, now)) for page in self.left) / self.lanes
+        return sum(max(1, page.seconds - now + self.running.get(page.name, now))
+                   for page in self.left) / self.lanes
 
 
 async def execute_all(pages: list[Page], timeout: float) -> list[str]:
-    """Execute these pages, the longest first, and store them; returns what went wrong. A page that fails stops no other."""
+    """Execute and store these pages, the longest first; returns what went wrong. No page stops another."""
     lanes, wrong = min(at_once(), len(pages)), []
     progress = Progress(pages, lanes)
     queue = sorted(pages, key=lambda page: -page.seconds)
@@ -213,13 +222,16 @@ def hand_over(pages: list[Page], target: Path) -> None:
         executed = iter([cell for cell in page.last.cells if cell.cell_type == "code"])
         for cell in page.code:
             cell.outputs, cell.execution_count = (last := next(executed)).outputs, last.execution_count
-        page.notebook.metadata.update({key: page.last.metadata[key] for key in ("language_info",) if key in page.last.metadata})
-        bundle = CacheBundleIn(page.notebook, str(PAGES / f"{page.name}.md"), data={"execution_seconds": page.seconds})
+        page.notebook.metadata.update({key: page.last.metadata[key] for key in ("language_info",)
+                                       if key in page.last.metadata})
+        bundle = CacheBundleIn(page.notebook, str(PAGES / f"{page.name}.md"),
+                               data={"execution_seconds": page.seconds})
         cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("target", type=Path)
     parser.add_argument("named", nargs="*", metavar="page")
     options = parser.parse_args(arguments)
@@ -240,11 +252,12 @@ def main(arguments: list[str] | None = None) -> None:
         print("==> No page has to be executed", flush=True)
     if wrong:
         text = "\n\n".join(wrong)
-        sys.exit(f"\n{text if sys.stdout.isatty() else COLOURS.sub('', text)}\n\n{len(wrong)} of {len(due)} pages failed")
+        sys.exit(f"\n{text if sys.stdout.isatty() else COLOURS.sub('', text)}\n\n{len(wrong)} of {len(due)} "
+                 "pages failed")
     for page in pages:
         if page.last.metadata.executed.tables != page.tables:
-            print(f"==> {page.name} reads a table that changed since it was executed ({', '.join(page.tables)}); "
-                  f"to execute it again: {AGAIN.format(page.name)}", flush=True)
+            print(f"==> {page.name} reads a table that changed since it was executed "
+                  f"({', '.join(page.tables)}); to execute it again: {AGAIN.format(page.name)}", flush=True)
     for left in executed.glob("*.ipynb"):
         if left.stem not in names:
             left.unlink()

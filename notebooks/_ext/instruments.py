@@ -1,6 +1,7 @@
 """Puts the JavaScript of the live figures into the pages, as it is when the site is built.
 
-An executed page holds of each figure only its name and its state, so a change in its JavaScript executes nothing.
+An executed page holds of each figure only its name and its state, so a change in its JavaScript executes
+nothing.
 """
 from __future__ import annotations
 

@@ -1,16 +1,18 @@
-"""What a page reaches by import: the modules of the package, and their data, whose change may change what it shows.
+"""What a page reaches by import: the modules of the package, and their data, whose change may change what it
+shows.
 
-Nothing is imported or run: the code is read. A name goes through the `__init__` that offers it to the module that
-defines it, so `il.fit` reaches bc.py and what bc.py imports, not the whole package. A package used without naming
-anything in it (`vars(il)`, `import *`) reaches all of it, and so does a module named in a string, for registries.
-JavaScript is not reached by anything: the site takes it in afterwards (instruments.py).
+Nothing is imported or run: the code is read. A name goes through the `__init__` that offers it to the module
+that defines it, so `il.fit` reaches bc.py and what bc.py imports, not the whole package. A package used
+without naming anything in it (`vars(il)`, `import *`) reaches all of it, and so does a module named in a
+string, for registries. JavaScript is not reached by anything: the site takes it in afterwards
+(instruments.py).
 """
 from __future__ import annotations
 
 import ast
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -25,8 +27,8 @@ class Package:
         self.modules = {self._named(path): path for path in sorted(folder.rglob("*.py"))}
         self.data = [path for path in sorted(folder.rglob("*")) if path.suffix in DATA]
         self.tree = cache(lambda module: ast.parse(self.modules[module].read_text(encoding="utf-8")))
+        self.strings = cache(lambda module: frozenset(strings(self.tree(module))))
         self.used = cache(lambda module: self.uses(self.tree(module), self._home(module)))
-        self.ids = cache(lambda module: {text for text in strings(self.tree(module)) if "/" in text})
 
     def _named(self, path: Path) -> str:
         parts = (self.name, *path.relative_to(self.folder).with_suffix("").parts)
@@ -61,11 +63,12 @@ class Package:
         return ".".join([*parents, *filter(None, [node.module])])
 
     def _bindings(self, tree: ast.AST, home: str) -> Iterator[tuple[str, str]]:
-        """What each imported name stands for; '' is a module that is only imported, * one that is taken whole."""
+        """What each imported name stands for; '' is a module only imported, * one taken whole."""
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
                 for alias in node.names:
-                    yield alias.asname or alias.name.split(".")[0], alias.name if alias.asname else alias.name.split(".")[0]
+                    top = alias.name.split(".")[0]
+                    yield (alias.asname, alias.name) if alias.asname else (top, top)
                     yield "", alias.name
             elif isinstance(node, ast.ImportFrom) and (source := self._source(node, home)) in self.modules:
                 for alias in node.names:
@@ -89,7 +92,8 @@ class Package:
                     before, module = module, self.define(module, attribute)
                     if not self.is_package(module) or module == before:
                         break
-                found |= {module} if attributes and (module == before or not self.is_package(module)) else self.inside(module)
+                found |= {module} if attributes and (module == before
+                                                     or not self.is_package(module)) else self.inside(module)
         for text in strings(tree):
             if re.match(rf"{self.name}\.\w", text):
                 module = text.split(":")[0]
@@ -97,7 +101,7 @@ class Package:
                     module = module.rpartition(".")[0]
                 found |= {module} - {self.name}
             elif text.startswith(f"{self.name}/"):  # an id that some module registers
-                found |= {name for name in self.modules if text in self.ids(name)}
+                found |= {name for name in self.modules if text in self.strings(name)}
         return found
 
     def reached(self, code: str) -> set[Path]:
@@ -109,12 +113,13 @@ class Package:
             if module not in modules:
                 modules.add(module)
                 ahead |= self.used(module)
-        named = set(strings(tree)).union(*(strings(self.tree(module)) for module in modules))
+        named = set(strings(tree)).union(*map(self.strings, modules))
         endings = tuple(text for text in named if text.endswith(DATA) and not text.startswith("*"))
-        return {self.modules[module] for module in modules} | {path for path in self.data if str(path).endswith(endings)}
+        return {self.modules[module] for module in modules} | {path for path in self.data
+                                                               if str(path).endswith(endings)}
 
     def effects(self) -> str:
-        """What the package's `__init__` files do beside offering names, as code (they run before any page does)."""
+        """What the package's `__init__` files do beside offering names, as code: they run before any page."""
         kept = []
         for module in filter(self.is_package, self.modules):
             kept += [node for node in self.tree(module).body
@@ -124,7 +129,7 @@ class Package:
 
 
 def chains(tree: ast.AST) -> Iterator[tuple[str, list[str]]]:
-    """Every name that is read, with the attributes that are asked of it: `il.envs.Fork` gives il, [envs, Fork]."""
+    """Every name that is read, with the attributes asked of it: `il.envs.Fork` gives il, [envs, Fork]."""
     ahead: list[ast.AST] = [tree]
     while ahead:
         node, attributes = ahead.pop(), []
@@ -162,6 +167,6 @@ def tables(code: str, folder: Path) -> dict[str, str]:
             if any(text.endswith(path.name) for text in named)}
 
 
-def pins(constraints: Iterable[str]) -> str:
-    """The versions among the lines of constraints.txt, without its comments."""
-    return "\n".join(sorted(line.split("#")[0].strip() for line in constraints if line.split("#")[0].strip()))
+def pins(constraints: str) -> str:
+    """The versions in the text of constraints.txt, without its comments."""
+    return "\n".join(sorted(filter(None, (line.split("#")[0].strip() for line in constraints.splitlines()))))

@@ -1,4 +1,4 @@
-"""The pages as notebooks for Colab: all there, readable, without a secret, published on a branch of their own, and they run."""
+"""The pages as notebooks for Colab: all there, readable, without a secret, published, and they run."""
 from __future__ import annotations
 
 import functools
@@ -69,12 +69,15 @@ def test_nothing_is_left_that_colab_cannot_show(page):
 @pytest.mark.parametrize("page", toc())
 def test_links_lead_to_notebooks_of_the_branch(page):
     links = re.findall(r"\]\(([^)\s]+)\)", re.sub(r"\$[^$]+\$|`[^`\n]+`", "", prose(page)))
-    assert [link for link in links if link not in map(colab.opened, MADE) and not link.startswith("https://")] == []
+    assert [link for link in links if link not in map(colab.opened, MADE)
+            and not link.startswith("https://")] == []
 
 
 def read(text: str) -> str:
-    where = {"thm": ("here", "Theorem *Sharp*"), "eq-far": ("05-dagger", "(far)"), "ex": ("here", "Exercise *Slip*")}
-    entries = {"ross": {"who": "Ross and Bagnell", "year": "2010"}, "ng": {"who": "Ng et al.", "year": "2004"}}
+    where = {"thm": ("here", "Theorem *Sharp*"), "eq-far": ("05-dagger", "(far)"),
+             "ex": ("here", "Exercise *Slip*")}
+    entries = {"ross": {"who": "Ross and Bagnell", "year": "2010"},
+               "ng": {"who": "Ng et al.", "year": "2004"}}
     return colab.plain(text, "here", where, entries)
 
 
@@ -84,12 +87,14 @@ def read(text: str) -> str:
     (":::{prf:proof}\nBy {prf:ref}`thm`.\n:::", "> **Proof.**\n>\n> By Theorem *Sharp*."),
     ("```{note}\nText.\n```", "> **Note**\n>\n> Text."),
     ("```{admonition} Two words\n:class: note\nText.\n```", "> **Two words**\n>\n> Text."),
-    ("```{exercise-start} Slip\n:label: ex\n```\n\nWhy?\n\n```{exercise-end}\n```", "#### Exercise: Slip\n\nWhy?"),
+    ("```{exercise-start} Slip\n:label: ex\n```\n\nWhy?\n\n```{exercise-end}\n```",
+     "#### Exercise: Slip\n\nWhy?"),
     ("```{solution-start} ex\n:label: sol\n:class: dropdown\n```\n\nSo.", "#### Solution\n\nSo."),
     ("$$\na\n$$\n\n$$ b $$ (eq-two)\n", "$$\na\n$$\n\n$$ b \\tag{two}$$"),
     ("(sec-x)=\n## Where", "## Where"),
     ("{ref}`the slip <ex>`, {ref}`ex`", "the slip, Exercise *Slip*"),
-    ("{cite:t}`ross` and {cite:p}`ross,ng`", "Ross and Bagnell (2010) and (Ross and Bagnell, 2010; Ng et al., 2004)"),
+    ("{cite:t}`ross` and {cite:p}`ross,ng`",
+     "Ross and Bagnell (2010) and (Ross and Bagnell, 2010; Ng et al., 2004)"),
 ])
 def test_markup_becomes_plain_markdown(myst, markdown):
     assert read(myst) == markdown
@@ -110,7 +115,8 @@ def test_a_reference_to_another_page_is_a_link():
 def test_every_reference_and_citation_of_the_book_is_known():
     entries = colab.bibliography()
     assert len(entries) == (NOTEBOOKS / "references.bib").read_text(encoding="utf-8").count("\n@") + 1
-    assert entries["ross2010efficient"]["who"] == "Ross and Bagnell" and "Stéphane" in entries["ross2010efficient"]["author"]
+    ross = entries["ross2010efficient"]
+    assert ross["who"] == "Ross and Bagnell" and "Stéphane" in ross["author"]
     assert not any(re.search(r"[{}\\]", entry["author"]) for entry in entries.values())
 
 
@@ -131,7 +137,8 @@ def test_a_student_gets_blanks_and_public_checks_and_nothing_else(page):
     secret = {line: role for line, role in kept.items()
               if line not in given and len(line.strip()) > 25 and "SOLUTION" not in line}
     assert {"answer", "hidden", "mutant"} <= set(secret.values())
-    shown, told = ({line for cell in made[page]["cells"] for line in cell["source"].splitlines()} for made in (MADE, solved()))
+    shown, told = ({line for cell in made[page]["cells"] for line in cell["source"].splitlines()}
+                   for made in (MADE, solved()))
     assert shown & set(secret) == set() and "SOLUTION" not in json.dumps(MADE[page])
     assert told & set(secret), "the test could not fail"
     assert sum(cell.startswith("def ") and "\ncheck(" in cell for cell in sources(page, "code")) == \
@@ -143,7 +150,8 @@ def test_a_student_gets_blanks_and_public_checks_and_nothing_else(page):
 
 def test_every_colab_button_opens_its_page_on_the_branch(site):
     for page in toc():
-        links = re.findall(r'href="(https://colab[^"]+)"', (site / f"{page}.html").read_text(encoding="utf-8"))
+        links = re.findall(r'href="(https://colab[^"]+)"',
+                           (site / f"{page}.html").read_text(encoding="utf-8"))
         assert links == [colab.opened(page)], page
 
 
@@ -164,7 +172,8 @@ def test_publishing_makes_one_branch_and_touches_nothing_else(tmp_path):
                 machine.git(here, "status", "--porcelain"), machine.git(here, "diff", "HEAD"))
 
     def published(*arguments):
-        done = subprocess.run([sys.executable, "-m", "scripts.colab", *arguments], cwd=here, capture_output=True, encoding="utf-8")
+        done = subprocess.run([sys.executable, "-m", "scripts.colab", *arguments], cwd=here,
+                              capture_output=True, encoding="utf-8")
         assert done.returncode == 0, done.stdout + done.stderr
         return machine.git(here, "rev-list", "colab").split()
 
@@ -183,12 +192,14 @@ def test_publishing_makes_one_branch_and_touches_nothing_else(tmp_path):
     assert parent == first and state() == now and now[:2] == before[:2]
     assert machine.git(here, "ls-remote", "origin") == f"{second}\trefs/heads/colab"
 
-    # Another clone goes on from what was published, and does not write over a branch that somebody is working on.
+    # Another clone goes on from what was published, and does not write over a branch that somebody is working
+    # on.
     machine.git(here, "branch", "--quiet", "-D", "colab")
     assert published("--push", "origin") == [second, first]
     machine.git(here, "stash", "--quiet")
     machine.git(here, "worktree", "add", "--quiet", str(tmp_path / "elsewhere"), "colab")
-    refused = subprocess.run([sys.executable, "-m", "scripts.colab", "--publish"], cwd=here, capture_output=True, encoding="utf-8")
+    refused = subprocess.run([sys.executable, "-m", "scripts.colab", "--publish"], cwd=here,
+                             capture_output=True, encoding="utf-8")
     assert refused.returncode == 1 and "checked out" in refused.stderr
 
 
@@ -205,7 +216,8 @@ def run(notebook: dict, repository, tmp_path) -> dict:
     file.write_text(json.dumps(notebook), encoding="utf-8")
     extras = re.search(r"ilsupport\[([\w,]+)\]", notebook["cells"][0]["source"])[1]
     python = machine.make(tmp_path / "machine", extras)
-    early = subprocess.run([python, "-c", "import ilsupport"], cwd=tmp_path, stderr=subprocess.PIPE, encoding="utf-8")
+    early = subprocess.run([python, "-c", "import ilsupport"], cwd=tmp_path, stderr=subprocess.PIPE,
+                           encoding="utf-8")
     assert "ModuleNotFoundError" in early.stderr, "the package is not there before the notebook installs it"
     done = machine.execute(file, python, repository, tmp_path / "empty")
     where = "import ilsupport, pathlib; print(pathlib.Path(ilsupport.__file__).resolve())"
@@ -234,6 +246,7 @@ def test_a_wrong_answer_is_told_and_does_not_stop_the_notebook(repository, tmp_p
 
 @pytest.mark.slow
 def test_a_cell_that_raises_fails_the_run(repository, tmp_path):
-    broken = MADE["references"] | {"cells": [MADE["references"]["cells"][0], colab.code("1 / 0") | {"id": "broken"}]}
+    broken = MADE["references"] | {"cells": [MADE["references"]["cells"][0],
+                                             colab.code("1 / 0") | {"id": "broken"}]}
     with pytest.raises(AssertionError, match="ZeroDivisionError"):
         run(broken, repository, tmp_path)

@@ -47,7 +47,7 @@ def test_page_opens_as_a_notebook(page):
 
 
 def test_saving_a_page_in_jupyterlab_changes_nothing(tmp_path):
-    """What its extension does: read the text as a notebook, write the notebook as text, by the same settings."""
+    """As its extension does: text read as a notebook, the notebook written as text, by the same settings."""
     settings = load_jupytext_configuration_file(str(NOTEBOOKS / "jupytext.toml"))
     sources = [NOTEBOOKS / f"{page}.md" for page in toc()] + sorted((NOTEBOOKS / "homework").glob("*.md"))
     assert [source.name for source in sources if saved(source.read_text(encoding="utf-8"), settings)
