@@ -118,7 +118,7 @@ def at_once() -> int:
 
 
 async def execute(page: Page, timeout: float) -> float:
-    """Run the page's cells in a kernel of its own; returns the seconds it took. Raises Wrong: where and why."""
+    """Run the page's cells in a kernel of its own; returns the seconds it took. Raises Wrong, saying where."""
     start = time.monotonic()
     client = NotebookClient(page.notebook, timeout=timeout, kernel_name="python3", store_widget_state=False,
                             record_timing=False, resources={"metadata": {"path": str(PAGES)}})
