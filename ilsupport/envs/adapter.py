@@ -62,18 +62,17 @@ class Gymnasium(Env):
         self._vector = _flattened(source, flatten) if isinstance(source, VectorEnv) else self._make(1)
         self.spec = self._vector.spec
         if horizon is None and limit is None:
-            raise ValueError(f"{source!r} has no time limit, expected one; write Gymnasium(..., "
-                             "horizon=200).")
+            raise ValueError(f"{source!r} has no time limit; write Gymnasium(..., horizon=200), say.")
         super().__init__(limit if horizon is None else horizon, device, dtype)
         seen, played = self._vector.single_observation_space, self._vector.single_action_space
-        check_space("the observation space", seen, (Box, Discrete), "write Gymnasium(..., flatten=True) for "
-                    "vectors, or wrap the environment in a gymnasium.ObservationWrapper that makes an array "
-                    "of it")
+        check_space("the observation space", seen, (Box, Discrete), "write Gymnasium(..., flatten=True), or "
+                    "wrap the environment in a gymnasium.ObservationWrapper that makes an array of it")
         self.observation_space, self._first_seen = _from_zero(seen)
         self.action_space, self._first_played = _from_zero(played)
         low, high = action_range(self.action_space, UNFLAT)
         self._played_as, self._whole_numbers = played.dtype, played.dtype.kind != "f"
         self._most = high.astype(np.uint64) if self._whole_numbers and not low.any() else None
+        self._read_as = self._played_as if self._most is None else np.int64
 
     @property
     def success(self) -> Bool[Tensor, "n"] | None:
@@ -109,8 +108,7 @@ class Gymnasium(Env):
         Raises RuntimeError before the first reset, ValueError for actions of the wrong shape or kind.
         """
         action = self._checked(action, self.action_space.shape, self._whole_numbers)
-        played = action.detach().cpu().numpy().astype(self._played_as if self._most is None
-                                                      else np.int64)  # a copy
+        played = action.detach().cpu().numpy().astype(self._read_as)  # a copy, in any case
         if self._most is not None and np.count_nonzero(played.view(np.uint64) > self._most):
             check_actions(action, self.action_space)
         if self._first_played is not None:
@@ -127,8 +125,7 @@ class Gymnasium(Env):
         if info:
             self._note_success(info)
         if self._some_over:
-            told = (reward, terminated, truncated)
-            reward, terminated, truncated = (np.where(self._going, x, 0) for x in told)
+            reward, terminated, truncated = np.where(self._going, (reward, terminated, truncated), 0)
         if np.count_nonzero(self._ended):
             self._going, self._some_over = self._going & ~self._ended, True
             if self._mode is AutoresetMode.SAME_STEP:
@@ -178,8 +175,7 @@ def _maker(source: Source, horizon: int | None, options: dict, flatten: bool) ->
         return lambda n: _Copies(lambda: gymnasium.make(source, **options), n, flatten), limit
     if isinstance(source, gymnasium.Env) or not callable(source):
         raise TypeError(f"source is {type(source).__name__}, expected an id, a vector environment or a "
-                        "function that makes one environment, for n copies: write Gymnasium(lambda: "
-                        "YourEnv()).")
+                        "function that makes one environment at a time: write Gymnasium(lambda: YourEnv()).")
     first = source(**options)
     if not isinstance(first, gymnasium.Env):
         raise TypeError(f"the function made {type(first).__name__}, expected a gymnasium.Env.")
@@ -201,8 +197,7 @@ def _trusting(vector: VectorEnv) -> VectorEnv:
 
 def _flattened(vector: VectorEnv, flatten: bool) -> VectorEnv:
     if flatten and _autoreset_mode(vector) is AutoresetMode.SAME_STEP:
-        raise ValueError("flatten=True does not go with SAME_STEP; make the vector environment with "
-                         "NEXT_STEP.")
+        raise ValueError("flatten=True does not go with SAME_STEP; make the vector environment NEXT_STEP.")
     return gymnasium.wrappers.vector.FlattenObservation(vector) if flatten else vector
 
 

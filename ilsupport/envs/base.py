@@ -82,10 +82,9 @@ class Env(Configured):
         return self._checked(action, (k,), False).to(self.device, self.dtype)
 
     def _first(self, n: int) -> Shaped[Tensor, "n *obs"]:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} says neither how it starts nor how it goes on.")
 
-    def _next(self, action: Shaped[Tensor, "n *act"]) -> tuple[Shaped[Tensor, "n *obs"], Float[Tensor, "n"]]:
-        raise NotImplementedError
+    _next = _first
 
 
 def check_reset(n: int, generator: torch.Generator, device: torch.device) -> None:
@@ -106,7 +105,7 @@ def takes_whole_numbers(space: gymnasium.Space) -> bool:
 
 
 def action_range(space: gymnasium.Space, remedy: str = "wrap it") -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest action of a space of numbers or arrays. Raises TypeError, with a remedy, otherwise."""
+    """Lowest and highest action of a space of numbers or arrays. Raises TypeError, with a remedy, else."""
     if isinstance(space, Discrete):
         return np.asarray(space.start), np.asarray(space.start + space.n - 1)
     if isinstance(space, MultiDiscrete):
