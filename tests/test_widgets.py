@@ -172,7 +172,7 @@ def test_no_state_breaks_out_of_its_script(note):
     page = Scripts()
     page.feed(html)
     page.close()
-    assert page.tags == ["div", "script", "script"]
+    assert page.tags == ["div", "script", "p", "script"]
     assert json.JSONDecoder().raw_decode(page.script)[0] == {"note": note}
     assert html.count("<script") == html.count("</script>") == 2 and "<!--" not in html
 

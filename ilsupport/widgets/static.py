@@ -33,7 +33,8 @@ class StaticWidget(anywidget.AnyWidget):
         state = {name: getattr(self, name) for name in names if not name.startswith("_")}
         # Inside <script> only "<" can do harm, and JSON may spell it as an escape.
         text = json.dumps(state, sort_keys=True, allow_nan=False).replace("<", "\\u003c")
-        return f'<div data-il="{self._name()}"><script type="application/json">{text}</script></div>'
+        return (f'<div data-il="{self._name()}"><script type="application/json">{text}</script>'
+                "<p>This figure is alive in the built book, and here once its cell is run.</p></div>")
 
     def standalone(self) -> str:
         """The widget as an HTML fragment that asks for nothing; the same text whenever the state is the same.

@@ -247,7 +247,10 @@ def main(arguments: list[str] | None = None) -> None:
     except Wrong as problem:
         sys.exit(str(problem))
     due = [page for page in pages if page.name in options.named or not page.fresh]
-    wrong = asyncio.run(execute_all(due, settings["execute"]["timeout"])) if due else []
+    try:
+        wrong = asyncio.run(execute_all(due, settings["execute"]["timeout"])) if due else []
+    except KeyboardInterrupt:
+        sys.exit("\nStopped; what was executed is kept")
     if not due:
         print("==> No page has to be executed", flush=True)
     if wrong:
