@@ -60,9 +60,25 @@ class Estimate(NamedTuple):
 
     def __neg__(self) -> Estimate:
         """A cost is minus a return."""
-        return Estimate(-self.mean, -self.high, -self.low, self.n)
+        return self * -1
+
+    def __mul__(self, factor: float) -> Estimate:
+        """In other units: the mean and the interval times a number."""
+        return Estimate(self.mean * factor, *sorted((self.low * factor, self.high * factor)), self.n)
+
+    __rmul__ = __mul__
+
+    def __add__(self, other: object) -> Estimate:
+        raise TypeError("intervals do not add; add the samples, and take Estimate.of their sums.")
 
     def __str__(self) -> str:
         mean, low, high = (f"{x:.3g}" if abs(x) < 999.5 else f"{x:,.0f}"
                            for x in (self.mean, self.low, self.high))
         return f"{mean} [{low}, {high}] (n = {self.n:,})"
+
+
+class Estimates(list):
+    """One `Estimate` for each student of a stack; minus it are their negatives."""
+
+    def __neg__(self) -> Estimates:
+        return Estimates(-one for one in self)

@@ -15,7 +15,7 @@ from torch import Tensor
 from ilsupport._checks import check_finite, check_horizon
 from ilsupport._threads import one_thread, work_of
 from ilsupport.envs.base import Env, check_actions
-from ilsupport.estimate import Estimate
+from ilsupport.estimate import Estimate, Estimates
 from ilsupport.policies.base import Policy, in_mode
 from ilsupport.trajectories import Trajectories
 
@@ -128,7 +128,7 @@ def evaluate(env: Env, policy: Policy | Act, n: int = 100, *, generator: torch.G
                              "(info['is_success']), expected one that does; evaluate its return, or count in "
                              "what `rollout` returns.")
     students = students_of(policy)
-    return summary(results) if students is None else [summary(row) for row in results.view(students, n)]
+    return summary(results) if students is None else Estimates(map(summary, results.view(students, n)))
 
 
 class _Step(NamedTuple):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
+from torch.nn.functional import pad
 
 from ilsupport._checks import check_finite
 
@@ -45,39 +46,30 @@ class Trajectories:
     successes: Bool[Tensor, "n"] | None = None
 
     def __post_init__(self) -> None:
-        n, horizon = _leading(self.observations)
-        for field in ("actions", "rewards", "mask", "labels"):
-            value = getattr(self, field)
-            if value is not None and tuple(value.shape[:2]) != (n, horizon):
-                raise ValueError(f"{field} has shape {tuple(value.shape)}, expected it to begin with ({n}, "
-                                 f"{horizon}) like observations; pad ragged episodes with "
-                                 "Trajectories.from_episodes.")
-        for field, one in (("terminated", ()), ("successes", ()),
-                           ("final_observations", self.observations.shape[2:])):
-            value = getattr(self, field)
-            if value is not None and value.shape != (n, *one):
-                raise ValueError(f"{field} has shape {tuple(value.shape)}, expected {(n, *one)}, one an "
-                                 "episode.")
-        for field, value, wanted in (("rewards", self.rewards, (n, horizon)),
-                                     ("mask", self.mask, (n, horizon)),
-                                     ("labels", self.labels, self.actions.shape)):
-            if value is not None and value.shape != wanted:
-                raise ValueError(f"{field} has shape {tuple(value.shape)}, expected {tuple(wanted)}.")
+        steps, one = self.observations.shape[:2], self.observations.shape[2:]
+        if len(steps) < 2 or 0 in steps:
+            raise ValueError(f"observations have shape {tuple(self.observations.shape)}, expected (n, T, *obs) "
+                             "with at least one episode of one step.")
+        wanted = {"actions": (*steps, *self.actions.shape[2:]), "labels": self.actions.shape, "rewards": steps,
+                  "mask": steps, "terminated": steps[:1], "successes": steps[:1],
+                  "final_observations": (*steps[:1], *one)}
+        for name, shape in wanted.items():
+            if (value := getattr(self, name)) is not None and value.shape != shape:
+                raise ValueError(f"{name} has shape {tuple(value.shape)}, expected {tuple(shape)} beside these "
+                                 "observations; pad ragged episodes with Trajectories.from_episodes.")
         if self.mask.dtype != torch.bool:
             raise ValueError(f"mask has dtype {self.mask.dtype}, expected torch.bool; write mask.bool().")
         if bool((self.mask[:, 1:] & ~self.mask[:, :-1]).any()) or not bool(self.mask[:, 0].all()):
-            raise ValueError("mask has a hole or an episode without a step; expected real steps first, then "
-                             "padding.")
-        for field in ("observations", "actions", "rewards", "labels"):
-            if (value := getattr(self, field)) is not None:
-                check_finite(field, value[self.mask])
+            raise ValueError("mask has a hole or an episode without a step, expected real steps, then padding.")
+        for name in ("observations", "actions", "rewards", "labels"):
+            if (value := getattr(self, name)) is not None and value.numel():
+                check_finite(name, value[self.mask])
         if self.final_observations is not None and self.final_observations.numel():
             check_finite("final_observations", self.final_observations)
 
     @classmethod
     def from_episodes(cls, episodes: Sequence[tuple], dtype: torch.dtype = torch.float32) -> Trajectories:
-        """Pad episodes `(observations (T_i, *obs), actions (T_i, *act))`, tensors, arrays or lists, to one
-        batch.
+        """Pad episodes `(observations (T_i, *obs), actions (T_i, *act))` to one batch: tensors, arrays or lists.
 
         A third element, if present, holds the rewards `(T_i,)`. Floating-point values become `dtype`, whole
         numbers int64. Raises ValueError for no episodes, an empty episode, or observations and actions of
@@ -85,50 +77,40 @@ class Trajectories:
         """
         if not episodes:
             raise ValueError("no episodes given, expected at least one (observations, actions) pair.")
-        columns: list[list[Tensor]] = [[], [], []]
+        rows = []
         for i, episode in enumerate(episodes):
             parts = [torch.as_tensor(part) for part in episode]
-            if len(parts) == 2:
-                parts.append(torch.zeros(len(parts[0]), device=parts[0].device))
+            parts += [torch.zeros(len(parts[0]), device=parts[0].device)] * (3 - len(parts))
             if len({len(part) for part in parts}) != 1 or len(parts[0]) == 0:
                 raise ValueError(f"episode {i} has {len(parts[0])} observations and {len(parts[1])} actions, "
                                  "expected one action for each of at least one observation.")
-            for column, part in zip(columns, parts):
-                column.append(part)
-        for k, column in enumerate(columns):  # one episode with fractions makes the column one of fractions
-            kind = dtype if any(part.is_floating_point() for part in column) else torch.int64
-            columns[k] = [part.to(kind) for part in column]
-        lengths = torch.tensor([len(part) for part in columns[0]])
-        padded = [torch.nn.utils.rnn.pad_sequence(column, batch_first=True) for column in columns]
-        mask = torch.arange(int(lengths.max())) < lengths[:, None]
-        device = padded[0].device
-        return cls(padded[0], padded[1], padded[2].to(dtype), mask.to(device),
-                   torch.zeros(len(lengths), dtype=torch.bool, device=device))
+            rows.append(parts)
+        columns = []
+        for k, column in enumerate(zip(*rows)):  # one episode with fractions makes the column one of fractions
+            fractions = k == 2 or any(part.is_floating_point() for part in column)
+            column = [part.to(dtype if fractions else torch.int64) for part in column]
+            columns.append(torch.nn.utils.rnn.pad_sequence(column, batch_first=True))
+        lengths = torch.tensor([len(part[0]) for part in rows], device=columns[0].device)
+        mask = torch.arange(columns[0].shape[1], device=lengths.device) < lengths[:, None]
+        return cls(*columns, mask, torch.zeros_like(lengths, dtype=torch.bool))
 
     @staticmethod
     def cat(parts: Sequence[Trajectories]) -> Trajectories:
         """Aggregate: the episodes of all `parts`, padded to the longest horizon. Labels are kept.
 
         Where one part has labels and another has none, the other's actions are its labels (they are the
-        expert's own).
+        expert's own). What else one part lacks, the whole lacks.
         """
         if not parts:
             raise ValueError("nothing to concatenate, expected at least one Trajectories.")
-        horizon = max(part.horizon for part in parts)
+        horizon, columns = max(part.horizon for part in parts), {}
         labelled = any(part.labels is not None for part in parts)
-
-        def rows(name: str) -> Tensor | None:
-            values = [getattr(part, name) for part in parts]
-            return None if any(value is None for value in values) else torch.cat(values)
-
-        def column(name: str) -> Tensor:
-            values = [part.targets() if name == "labels" else getattr(part, name) for part in parts]
-            return torch.cat([_pad(value, horizon) for value in values])
-
-        return Trajectories(
-            column("observations"), column("actions"), column("rewards"), column("mask"),
-            rows("terminated"), column("labels") if labelled else None, rows("final_observations"),
-            rows("successes"))
+        for name in (f.name for f in fields(Trajectories)):
+            values = [part.targets() if labelled and name == "labels" else getattr(part, name) for part in parts]
+            if name in ("observations", "actions", "rewards", "mask", "labels") and values[0] is not None:
+                values = [pad(x, [0, 0] * (x.ndim - 2) + [0, horizon - x.shape[1]]) for x in values]
+            columns[name] = None if any(x is None for x in values) else torch.cat(values)
+        return Trajectories(**columns)
 
     def __len__(self) -> int:
         return self.observations.shape[0]
@@ -176,20 +158,17 @@ class Trajectories:
         return self.mask.sum(1)
 
     def label(self, expert: Callable[[Tensor], Tensor]) -> Trajectories:
-        """Ask `expert` what it would have played at every real step: one batched call `(N, *obs) -> (N,
-        *act)`.
+        """Ask `expert` what it would have played at every real step: one batched call, all steps in a row.
 
-        Raises ValueError if the expert's answer has another shape than one action an observation.
+        Raises ValueError if the expert's answer is not one action an observation, of the actions' kind.
         """
-        answers = torch.as_tensor(expert(self.observations[self.mask])).to(self.actions.device)
-        expected = (self.steps, *self.actions.shape[2:])
-        if tuple(answers.shape) != expected:
-            raise ValueError(f"the expert returned shape {tuple(answers.shape)} for {self.steps} "
-                             f"observations, expected {expected}: one action for each observation of the "
-                             "batch.")
-        check_finite("expert labels", answers)
-        labels = torch.zeros_like(self.actions, dtype=answers.dtype)
-        labels[self.mask] = answers
+        answers, expected = torch.as_tensor(expert(self.observations[self.mask])), self.actions[self.mask]
+        if answers.shape != expected.shape or answers.is_floating_point() != expected.is_floating_point():
+            raise ValueError(f"the expert returned shape {tuple(answers.shape)} and dtype {answers.dtype} for "
+                             f"{len(expected)} observations, expected {tuple(expected.shape)} of "
+                             f"{expected.dtype}: one action for each observation of the batch.")
+        labels = torch.zeros_like(self.actions)
+        labels[self.mask] = answers.to(labels)
         return replace(self, labels=labels)
 
     def disagreements(self, tolerance: float = 0.0) -> Float[Tensor, "n"]:
@@ -212,16 +191,3 @@ class Trajectories:
     def _each(self, change: Callable[[Tensor], Tensor]) -> Trajectories:
         return Trajectories(*(None if (value := getattr(self, f.name)) is None else change(value)
                               for f in fields(self)))
-
-
-def _leading(observations: Tensor) -> tuple[int, int]:
-    if observations.ndim < 2 or 0 in observations.shape[:2]:
-        raise ValueError(f"observations have shape {tuple(observations.shape)}, expected (n, T, *obs) with "
-                         "at least one episode of one step.")
-    return observations.shape[0], observations.shape[1]
-
-
-def _pad(value: Tensor, horizon: int) -> Tensor:
-    missing = horizon - value.shape[1]
-    return value if missing == 0 else torch.cat([value,
-                                                 value.new_zeros(len(value), missing, *value.shape[2:])], 1)
