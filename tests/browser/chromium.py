@@ -5,6 +5,8 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from clock import PATIENCE
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
          "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"]
@@ -23,7 +25,7 @@ def browser(path: str) -> Iterator:
     from playwright.sync_api import sync_playwright  # loads only where a browser is wanted
 
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        running = playwright.chromium.launch(executable_path=path, args=FLAGS, timeout=PATIENCE)
         yield running
         running.close()
 
@@ -35,6 +37,7 @@ def open_page(browser, address: str, theme: str = "light", **options):
     """
     context = browser.new_context(offline=True, color_scheme=theme, reduced_motion="reduce", **options)
     page = context.new_page()
+    page.set_default_timeout(PATIENCE)
     page.outside, page.errors = [], []
     page.on("request", lambda request: request.url.startswith("http") and page.outside.append(request.url))
     page.on("pageerror", lambda error: page.errors.append(str(error)))

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from clock import PATIENCE, held
+
 SETTINGS = {  # no news from outside, and MyST text opens as a notebook
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/docmanager-extension/plugin": {
@@ -27,10 +29,15 @@ class Lab(NamedTuple):
     token: str
     folder: Path
 
-    def open(self, browser, notebook: str):
-        """A page with the notebook (MyST text, or .ipynb) open and its kernel idle."""
+    def open(self, browser, notebook: str, hold: str = ""):
+        """A page with the notebook (MyST text, or .ipynb) open and its kernel idle.
+
+        With `hold`, frames that functions of this name ask for come when the test says so (`clock`).
+        """
         page = browser.new_page(viewport={"width": 1200, "height": 1000})
-        page.set_default_timeout(90_000)  # a first start on a busy machine
+        page.set_default_timeout(PATIENCE)
+        if hold:
+            page.add_init_script(held(hold))
         page.goto(f"{self.url}/lab/tree/{notebook}?reset&token={self.token}")
         page.wait_for_selector(".jp-NotebookPanel .jp-CodeCell")
         page.wait_for_function(
@@ -68,8 +75,8 @@ def jupyter_lab(folder: Path) -> Iterator[Lab]:
            "JUPYTERLAB_WORKSPACES_DIR": private / "workspaces"}
     server = subprocess.Popen(
         [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1",
-         f"--ServerApp.port={port}",
-         "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}", f"--IdentityProvider.token={token}",
+         f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}",
+         f"--IdentityProvider.token={token}",
          "--LabApp.expose_app_in_browser=True", "--LabApp.extension_manager=readonly"],
         cwd=folder, env=os.environ | {key: str(value) for key, value in own.items()}, text=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

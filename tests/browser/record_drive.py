@@ -1,9 +1,9 @@
 """Makes the drive that ships with the book: `python tests/browser/record_drive.py`, about two minutes.
 
-Nobody sat at the keyboard. A script did, through the real widget and with real key events, and with a person's failings: it
-acts on what it saw a fifth of a second ago (and later, as the keys take their time), misjudges where it is, leaves small
-errors alone, only ever holds or releases a key, and looks away for a moment now and then. The wall clock is in it too, so
-two recordings differ.
+Nobody sat at the keyboard. A script did, through the real widget and with real key events, and with a
+person's failings: it acts on what it saw a fifth of a second ago (and later, as the keys take their time),
+misjudges where it is, leaves small errors alone, only ever holds or releases a key, and looks away for a
+moment now and then. The wall clock is in it too, so two recordings differ.
 """
 from __future__ import annotations
 
@@ -41,12 +41,14 @@ def fingers(rng: random.Random) -> Iterator[int]:
     while True:
         t, now = yield key
         seen.append((t, now))
-        offset, heading, bend, _ = next(what for when, what in reversed(seen) if when <= max(t - DELAY, seen[0][0]))
+        offset, heading, bend, _ = next(what for when, what in reversed(seen)
+                                        if when <= max(t - DELAY, seen[0][0]))
         if t >= away:  # looks away for 0.4 s, and keeps pressing what it pressed
             if t >= away + 8:
                 away = t + rng.randint(60, 120)
             continue
-        wanted = bend - 0.7 * offset - 2.5 * heading + rng.gauss(0, BLUR) - now[3]  # it feels the wheel it holds
+        wanted = bend - 0.7 * offset - 2.5 * heading + rng.gauss(0,
+                                                                 BLUR) - now[3]  # it feels the wheel it holds
         key = 1 if wanted > SLACK else -1 if wanted < -SLACK else 0
 
 
@@ -62,7 +64,8 @@ def drive(page, rng: random.Random) -> dict:
         if not now:
             break
         before = now["t"]
-        key = driver.send((int(before), [float(now[name]) for name in ("offset", "heading", "bend", "wheel")]))
+        key = driver.send((int(before), [float(now[name])
+                                         for name in ("offset", "heading", "bend", "wheel")]))
         if key != held:
             if held:
                 page.keyboard.up(KEYS[held])
@@ -85,7 +88,8 @@ def main() -> None:
             page.goto(page_file.as_uri())
             page.wait_for_selector("canvas[data-t]")
             sent = drive(page, random.Random(seed))
-            print(f"road {seed}: {len(sent['steering'])} steps. " + page.locator("[role=status]").text_content(), flush=True)
+            print(f"road {seed}: {len(sent['steering'])} steps. "
+                  + page.locator("[role=status]").text_content(), flush=True)
             episodes.append({"phases": sent["phases"], "steering": sent["steering"]})
             page.close()
     made = {"made_by": "tests/browser/record_drive.py", "episodes": episodes}

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 from lab import run, run_cell
-from wheel import live, now, show, status, steady, until  # noqa: F401  (show and steady are fixtures)
+from wheel import drawn, live, now, show, status, steady, until  # noqa: F401  (show and steady are fixtures)
 
 import ilsupport as il
 from ilsupport.widgets import Drive
@@ -27,12 +27,13 @@ def test_what_was_driven_is_sent_and_python_sees_the_same_drive(show):
     drive._handle_custom_msg(json.loads(json.dumps(sent)), [])
     demos = drive.demonstrations
     assert drive.driven == 1 and demos.lengths().tolist() == [40] and float(demos.actions.min()) < -0.5
-    final = il.rollout(drive.road(), lambda obs, turns=iter(sent["steering"]): torch.tensor([[float(next(turns))]]), 1,
+    final = il.rollout(drive.road(), lambda obs,
+                       turns=iter(sent["steering"]): torch.tensor([[float(next(turns))]]), 1,
                        generator=il.generator(0)).final_observations[0]
     assert math.isclose(float(final[0]), float(last["offset"]), abs_tol=1e-3)
     assert -float(demos.returns().sum()) == int(last["off"])
     assert page.get_by_role("button", name="Train a clone of me").is_visible()
-    page.wait_for_selector("text=Python has not answered")
+    until(page, "document.querySelector('.gone').textContent.startsWith('Python has not answered')")
 
 
 def test_a_page_that_is_closed_sends_what_it_has(show):
@@ -51,7 +52,8 @@ def test_keys_become_labels_of_somebody_elses_drive(show, steady):
     drive.budget = {"given": 410, "total": 450}
     page = show(live(drive))
     assert now(page)["kind"] == "label" and now(page)["driver"] == "clone"
-    page.evaluate("window.all = []; Object.defineProperty(window, 'sent', { set: (m) => all.push(structuredClone(m)) })")
+    page.evaluate("window.all = []; Object.defineProperty(window, 'sent', { set: (m) => "
+                  "all.push(structuredClone(m)) })")
     page.get_by_role("application").focus()
     page.keyboard.press("Space")
     page.keyboard.down("ArrowLeft")
@@ -59,7 +61,8 @@ def test_keys_become_labels_of_somebody_elses_drive(show, steady):
     page.keyboard.press("Space")
     until(page, "d.running === 'false'")
     here = now(page)
-    assert math.isclose(float(here["offset"]), float(asked[int(here["t"]), 0]), abs_tol=1e-3), "the learner's drive"
+    assert math.isclose(float(here["offset"]), float(asked[int(here["t"]), 0]),
+                        abs_tol=1e-3), "the learner's drive"
     assert "of 450 labels" in page.locator(".line").text_content()
     assert "Paused" in status(page) and "labels to go" in status(page)
     page.keyboard.press("Space")
@@ -97,12 +100,19 @@ other
 GONE = ".gone:not([hidden])"
 
 
+def tells(page, key, value):
+    """Wait for Python: the first canvas tells of it in no time of its own."""
+    page.wait_for_function("([key, value]) => document.querySelector('canvas').dataset[key] === value",
+                           arg=[key, value])
+
+
 @pytest.mark.slow
 def test_drive_clone_and_label_in_jupyterlab(browser, lab):
     (lab.folder / "drive.md").write_text(NOTEBOOK)
-    page = lab.open(browser, "drive.md")
+    page = lab.open(browser, "drive.md", hold="draw")
     run(page, "notebook:run-all-cells")
-    page.wait_for_function("document.querySelectorAll('canvas[data-t]').length === 2")
+    page.wait_for_function("document.querySelectorAll('canvas').length === 2")
+    drawn(page, 2)
     cells = page.locator(".jp-Cell").count()
     source = page.locator(".jp-CodeCell .cm-content").all_text_contents()
 
@@ -129,6 +139,7 @@ def test_drive_clone_and_label_in_jupyterlab(browser, lab):
 
     # A clone is trained, and drives.
     page.get_by_role("button", name="Train a clone of me").first.click()
+    tells(page, "driver", "clone")
     until(page, "d.driver === 'clone' && d.running === 'true' && +d.t > 3")
     assert "learnt from 40 steps of driving (yours)" in status(page)
     page.get_by_role("button", name="Stop").click()
@@ -136,8 +147,8 @@ def test_drive_clone_and_label_in_jupyterlab(browser, lab):
 
     # It drives, and the keys are labels.
     page.get_by_role("button", name="It drives, I label").first.click()
-    until(page, "d.kind === 'label'")
-    assert "40 of 200 labels" in page.locator(".line").first.text_content()
+    tells(page, "kind", "label")
+    until(page, "document.querySelector('.line').textContent.includes('40 of 200 labels')")
     page.locator("canvas").first.focus()
     page.keyboard.press("Space")
     page.keyboard.down("ArrowLeft")
@@ -145,7 +156,8 @@ def test_drive_clone_and_label_in_jupyterlab(browser, lab):
     run_cell(page, 1)  # the kernel is free, and has what was labelled so far; the drive waits for its reader
     page.wait_for_selector("text=/Python has 1 \\(1, 40, 1\\) (20|40) 1/")
     page.keyboard.up("ArrowLeft")
-    until(page, "d.driver === 'DAgger 1'")
+    until(page, "d.running === 'false'")
+    tells(page, "driver", "DAgger 1")
     run_cell(page, 1)
     page.wait_for_selector("text=Python has 1 (1, 40, 1) 40 2")
     assert now(page, 1)["driver"] == "you" and now(page, 1)["t"] == "0"

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from clock import MOST, PATIENCE, held, passes
 from record_drive import recording
 
 import ilsupport as il
@@ -12,20 +13,25 @@ import ilsupport as il
 
 @pytest.fixture
 def show(browser, tmp_path):
-    """Opens widgets as a built page carries them, over file://; a request or an error fails the test."""
+    """Opens widgets as a built page carries them, over file://; a request or an error fails the test.
+
+    Their time is the test's (`until`), unless `own_time` leaves it to the browser.
+    """
     asked, thrown = [], []
 
-    def show(*widgets, width=900, height=900, before="", style="", init="", **context):
+    def show(*widgets, width=900, height=900, before="", style="", own_time=False, **context):
         page_file = tmp_path / "page.html"
         body = before + "\n<hr>\n".join(w if isinstance(w, str) else w.standalone() for w in widgets)
         page_file.write_text(f'<!doctype html><meta charset="utf-8"><body style="{style}">{body}', "utf-8")
         page = browser.new_page(viewport={"width": width, "height": height}, offline=True, **context)
         page.on("request", lambda request: asked.append(request.url))
         page.on("pageerror", lambda error: thrown.append(str(error)))
-        if init:
-            page.add_init_script(init)
+        page.set_default_timeout(PATIENCE)
+        if not own_time:
+            page.add_init_script(held())
         page.goto(page_file.as_uri())
-        page.wait_for_function("n => document.querySelectorAll('canvas[data-t]').length === n", arg=len(widgets))
+        if not own_time:
+            drawn(page, len(widgets))
         return page
 
     yield show
@@ -33,9 +39,15 @@ def show(browser, tmp_path):
     assert thrown == []
 
 
-def until(page, condition, nth=0):
-    """Waits for a condition on `d`, what the nth canvas tells of its drive."""
-    page.wait_for_function(f"n => {{ const d = document.querySelectorAll('canvas')[n].dataset; return {condition}; }}", arg=nth)
+def drawn(page, count):
+    """Let time pass until so many canvases have been drawn."""
+    assert passes(page, f"document.querySelectorAll('canvas[data-t]').length === {count}")
+
+
+def until(page, condition, nth=0, most=MOST):
+    """Let time pass until a condition holds on `d`, what the nth canvas tells of its drive."""
+    look = f"document.querySelectorAll('canvas')[{nth}].dataset"
+    assert passes(page, f"((d) => {condition})({look})", most), f"not {condition} but {now(page, nth)}"
 
 
 def now(page, nth=0):
