@@ -5,9 +5,10 @@
 
 Where there is a GPU, ours is also measured there, against ours on the processor.
 
-Each peer lives in an environment of its own under `_build/bench` (made on the first run, pinned in `peers/*.txt`) and in a
-worker process of its own. Contenders of a row are asked in turn, A B A B ..., and compared by the ratio of their
-medians. Writes `results/<name>.json`, `.md` and `.svg`. A row that misses its bar says so.
+Each peer lives in an environment of its own under `_build/bench` (made on the first run, pinned in
+`peers/*.txt`) and in a worker process of its own. Contenders of a row are asked in turn, A B A B ..., and
+compared by the ratio of their medians. Writes `results/<name>.json`, `.md` and `.svg`. A row that misses its
+bar says so.
 """
 
 from __future__ import annotations
@@ -22,133 +23,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
+
+from rows import ROWS, Row
 
 HERE = Path(__file__).resolve().parent
 SCRATCH = HERE.parent / "_build" / "bench"
-
-
-class Against(NamedTuple):
-    """`task` of `worker`, and the factor by which ours must beat it."""
-
-    name: str
-    worker: str
-    task: str
-    bar: float
-
-
-class Row(NamedTuple):
-    title: str
-    unit: str  # "s" or "ms": less is better; "steps/s": more is
-    ours: str
-    against: list[Against]
-    repeats: int = 5
-    device: bool = True  # worth a look on a GPU: our own tensors do the work
-
-
-ROWS = {
-    "bc32": Row(
-        "BC, CartPole data, batch 32, 2×32 net",
-        "s an epoch",
-        "bc32",
-        [Against("imitation", "imitation", "bc32", 4.5), Against("bare loop", "ours", "bc32 bare", 0)],
-    ),
-    "bc256": Row(
-        "BC, CartPole data, batch 256, 2×64 net",
-        "s an epoch",
-        "bc256",
-        [Against("imitation", "imitation", "bc256", 6), Against("bare loop", "ours", "bc256 bare", 0)],
-    ),
-    "loco256": Row(
-        "BC, 17→6, 2×256 net, batch 256",
-        "s an epoch",
-        "loco256",
-        [
-            Against("d3rlpy", "d3rlpy", "loco256", 2),
-            Against("torchrl", "torchrl", "loco256", 1.3),
-            Against("bare loop", "ours", "loco256 bare", 0.95),
-            Against("ours without standardising", "ours", "loco256 raw", 0.97),
-        ],
-    ),
-    "loco4096": Row(
-        "BC, 17→6, 2×256 net, batch 4,096",
-        "s an epoch",
-        "loco4096",
-        [
-            Against("d3rlpy", "d3rlpy", "loco4096", 2),
-            Against("torchrl", "torchrl", "loco4096", 1.0),
-            Against("bare loop", "ours", "loco4096 bare", 0.95),
-        ],
-    ),
-    "bf16-256": Row(
-        "the same in bfloat16, batch 256", "s an epoch", "loco256 bf16", [Against("our float32", "ours", "loco256", 0)]
-    ),
-    "bf16-4096": Row(
-        "the same in bfloat16, batch 4,096", "s an epoch", "loco4096 bf16", [Against("our float32", "ours", "loco4096", 0)]
-    ),
-    "bf16-loss": Row(
-        "held-out squared error in bfloat16",
-        "error",
-        "held-out bf16",
-        [Against("float32", "ours", "held-out float32", 0.95)],
-        1,
-        False,
-    ),
-    "stack": Row(
-        "16 students stacked, batch 32, per student", "s an epoch", "stack32", [Against("imitation", "imitation", "bc32", 25)]
-    ),
-    "dagger": Row(
-        "DAgger, 5 rounds, 20,000 labels, CartPole", "s", "dagger", [Against("imitation", "imitation", "dagger", 5)], 3, False
-    ),
-    "evaluate": Row(
-        "100 CartPole episodes with a policy", "s", "evaluate",
-        [
-            Against("SB3 evaluate_policy, 8 envs", "stable_baselines3", "evaluate", 10),
-            Against("gymnasium's own vector environment alone", "ours", "evaluate alone", 1 / 1.3),
-        ],
-        device=False,
-    ),
-    "halfcheetah": Row(
-        "HalfCheetah demonstrations, a 2×256 policy",
-        "steps/s",
-        "cheetah",
-        [
-            Against("the bare environment, no policy", "ours", "cheetah bare", 1),
-            Against("gymnasium AsyncVectorEnv(8), no policy", "ours", "cheetah async", 1),
-            Against("ours in one process", "ours", "cheetah one process", 0),
-        ],
-        device=False,
-    ),
-    "policy-steps": Row(
-        "steps with a 2×64 policy, 4,096 wide",
-        "steps/s",
-        "policy steps",
-        [
-            Against("gymnasium SyncVectorEnv(64)", "ours", "policy steps sync", 12),
-            Against("forward pass alone", "ours", "policy steps forward", 0.85),
-        ],
-    ),
-    "bare-steps": Row(
-        "steps without a policy, 65,536 wide",
-        "steps/s",
-        "bare steps",
-        [Against("gymnasium CartPoleVectorEnv", "ours", "bare steps gymnasium", 1)],
-    ),
-    "events-rho": Row(
-        "Tightrope, 10⁶ × 1,000 steps, ρ = 0.05", "s", "events rho", [Against("step loop", "ours", "steps rho", 20)], 3
-    ),
-    "events": Row("Tightrope, 10⁶ × 1,000 steps, ρ = 0", "s", "events", [Against("step loop", "ours", "steps", 500)], 3),
-    "import": Row(
-        "import ilsupport",
-        "s",
-        "import",
-        [
-            Against("import torch, gymnasium", "ours", "import base", 1 / 1.1),
-            Against("import imitation", "imitation", "import", 1),
-        ],
-        device=False,
-    ),
-}
 
 
 def book() -> dict[str, tuple[list[float], float]]:
@@ -174,17 +53,22 @@ def redraws() -> dict[str, tuple[list[float], float]]:
     from redraw import measure as measure_redraws
 
     frames = measure_redraws(lambda *_: None)
-    return {"slider to redraw, static page, ms": (frames["static"], 20), "slider to redraw, JupyterLab, ms": (frames["live"], 50),
+    return {"slider to redraw, static page, ms": (frames["static"], 20),
+            "slider to redraw, JupyterLab, ms": (frames["live"], 50),
             "frame to frame of the driven car, ms": (frames["drive"], 17)}
 
 
 def driving(device: str = "cpu") -> dict[str, tuple[list[float], float]]:
-    """A step of `Driving`, 4,096 cars wide: at least 10^7 steps with features and 10^5 camera frames a second, no policy."""
+    """A step of `Driving`, 4,096 cars wide.
+
+    At least 10^7 steps with features and 10^5 camera frames a second, no policy.
+    """
     worker = Worker(f"ours {device}")
     tasks = {"with features": ("driving features", 100), "with a camera": ("driving camera", 10_000),
              "with a noisy, shadowed camera": ("driving noisy camera", 10_000)}
     where = "" if device == "cpu" else f" on {device}"
-    found = {f"a step of Driving {kind}, 4,096 cars{where}, ns a car": ([worker.ask(task) for _ in range(6)][1:], ceiling)
+    found = {f"a step of Driving {kind}, 4,096 cars{where}, ns a car":
+             ([worker.ask(task) for _ in range(6)][1:], ceiling)
              for kind, (task, ceiling) in tasks.items()}
     worker.close()
     return found
@@ -194,12 +78,16 @@ LIMITS = {"driving": driving, "book": book, "redraw": redraws}  # what has a cei
 
 
 class Worker:
-    """A contender's process; `ask` runs one of its tasks and returns the measurement. "ours cuda" is ours on that device."""
+    """A contender's process; `ask` runs one of its tasks and returns the measurement.
+
+    "ours cuda" is ours on that device.
+    """
 
     def __init__(self, name: str) -> None:
         who, *device = name.split()
         command = (
-            [sys.executable, HERE / "ours.py", *device] if who == "ours" else [environment(name), HERE / "peers" / f"{name}.py"]
+            [sys.executable, HERE / "ours.py", *device] if who == "ours"
+            else [environment(name), HERE / "peers" / f"{name}.py"]
         )
         hidden = {} if device and device != ["cpu"] else {"CUDA_VISIBLE_DEVICES": ""}
         self.errors = open(SCRATCH / f"{name}.log", "w")
@@ -241,13 +129,17 @@ def environment(name: str) -> Path:
     if not done.exists() or done.read_text() != pins:
         print(f"  making the environment of {name} ...", flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", "-r", HERE / "peers" / f"{name}.txt"], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", "-r", HERE / "peers" / f"{name}.txt"],
+                       check=True)
         done.write_text(pins)
     return python
 
 
 def measure(row: Row, workers: dict[str, Worker], device: str | None = None) -> dict:
-    """Ask ours, each peer and, with a device, ours there in turn, `repeats` times after one warm-up; keep every number."""
+    """Ask ours, each peer and, with a device, ours there in turn, `repeats` times after one warm-up.
+
+    Keep every number.
+    """
     contenders = [("ours", "ours", row.ours)] + [a[:3] for a in row.against]
     if device is not None and row.device:
         contenders.append((f"ours on {device}", f"ours {device}", row.ours))
@@ -274,11 +166,14 @@ def verdicts(row: Row, result: dict) -> list[dict]:
     for peer in row.against:
         ratio = better(medians["ours"], medians[peer.name])
         out.append({"peer": peer.name, "ratio": ratio, "bar": peer.bar, "met": ratio >= peer.bar})
-    for name in medians.keys() - {"ours", *(peer.name for peer in row.against)}:  # a device: how many times faster it is there
+    for name in medians.keys() - {"ours",
+                                  *(peer.name
+                                    for peer in row.against)}:  # a device: how many times faster it is there
         out.append({"peer": name, "ratio": better(medians[name], medians["ours"]), "bar": 0, "met": True})
     labels = [result["extra"].get(name, {}).get("labels_to_475", 0) for name in ("ours", "imitation")]
     if result["extra"]:
-        out.append({"peer": "labels to reach 475", "ratio": labels[1] / labels[0], "bar": 1.0, "met": labels[0] <= labels[1]})
+        out.append({"peer": "labels to reach 475", "ratio": labels[1] / labels[0], "bar": 1.0,
+                    "met": labels[0] <= labels[1]})
     return out
 
 
@@ -289,7 +184,8 @@ def machine() -> dict:
     cpu = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
         cpu = next(
-            (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), cpu
+            (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+             if "model name" in line), cpu
         )
     return {
         "cpu": cpu,
@@ -322,16 +218,21 @@ def run_limit(key: str, device: str | None) -> dict:
         found |= driving(device)
     for title, (values, ceiling) in found.items():
         median = statistics.median(values)
-        out[title] = {"median": median, "min": min(values), "max": max(values), "bar": ceiling, "met": median < ceiling}
-        print(f"      {median:8.1f}  {title} (bar {ceiling}){'' if median < ceiling else '  MISSED'}", flush=True)
+        out[title] = {"median": median, "min": min(values), "max": max(values), "bar": ceiling,
+                      "met": median < ceiling}
+        print(f"      {median:8.1f}  {title} (bar {ceiling}){'' if median < ceiling else '  MISSED'}",
+              flush=True)
     return out
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"which of {', '.join([*ROWS, *LIMITS])} (default: all)")
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="*", metavar="ROW",
+                        help=f"which of {', '.join([*ROWS, *LIMITS])} (default: all)")
     parser.add_argument("--name", default="cpu", help="results are written under this name")
-    parser.add_argument("--device", help="where ours is measured a second time (default: cuda, where there is one)")
+    parser.add_argument("--device", help="where ours is measured a second time (default: cuda, where there "
+                                         "is one)")
     arguments = parser.parse_args()
     chosen = arguments.rows or [*ROWS, *LIMITS]
     if unknown := set(chosen) - set(ROWS) - set(LIMITS):
@@ -348,7 +249,8 @@ def main() -> None:
             rows[key] = run_row(key, workers, device)
         else:
             limits[key] = run_limit(key, device)
-        found = {"machine": machine(), "rows": {key: rows[key] for key in ROWS if key in rows}, "limits": limits}
+        found = {"machine": machine(), "rows": {key: rows[key] for key in ROWS if key in rows},
+                 "limits": limits}
         path.write_text(json.dumps(found, indent=1) + "\n")
     from report import write_report
 

@@ -16,4 +16,5 @@ def env() -> il.Gymnasium:
 def batch(seed: int) -> il.Trajectories:
     """What a fixed, lively network of an expert's size does."""
     net = il.Gaussian(17, 6, hidden=(256, 256), generator=il.generator(0))
-    return il.rollout(env(), lambda obs: (5 * net.act(obs)).clamp(-1, 1), COPIES, generator=il.generator(seed))
+    return il.rollout(env(), lambda obs: (5 * net.act(obs)).clamp(-1, 1), COPIES,
+                      generator=il.generator(seed))

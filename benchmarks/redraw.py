@@ -1,12 +1,12 @@
-"""From a slider's input event to a redrawn figure, in ms: in a page opened from disk, and in a live JupyterLab.
+"""From a slider's input event to a redrawn figure, in ms: in a page opened from disk, and in a live
+JupyterLab.
 
-`python benchmarks/redraw.py` prints the medians of one run beside the bars (20 ms static, 50 ms live, and 60 frames a second
-while the car drives). Three
-clocks a move: script, the JavaScript that computes and draws; frame, until the browser has laid out and
-painted the frame after it; and, live, python, until a value that Python computed from the moved slider is
-back in the page. The figure does not wait for Python, so that last clock has no bar; it is what a figure that
-Python draws (`widgets.Frames`) pays before it draws. A frame comes 60 times a second, so the frame clock
-starts at 16.7 ms.
+`python benchmarks/redraw.py` prints the medians of one run beside the bars (20 ms static, 50 ms live, and 60
+frames a second while the car drives). Three clocks a move: script, the JavaScript that computes and draws;
+frame, until the browser has laid out and painted the frame after it; and, live, python, until a value that
+Python computed from the moved slider is back in the page. The figure does not wait for Python, so that last
+clock has no bar; it is what a figure that Python draws (`widgets.Frames`) pays before it draws. A frame comes
+60 times a second, so the frame clock starts at 16.7 ms.
 """
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ DRIVE = """async (frames) => {  // a car on its way: the script of each frame, a
   document.querySelector("[data-do=start]").click();
   for (let k = 0, before = 0; k < frames; k++) {
     const now = await new Promise(requestAnimationFrame);
-    if (k > 30) { script.push(+canvas.dataset.drawMs); frame.push(now - before); }  // the first ones warm the engine up
+    if (k > 30) { script.push(+canvas.dataset.drawMs); frame.push(now - before); }  // the first warm it up
     before = now;
   }
   return { script, frame };
@@ -93,7 +93,10 @@ def show(where: str, times: dict[str, list[float]], bar: float = float("inf")) -
 
 
 def measure(show: Callable = show) -> dict[str, list[float]]:
-    """Milliseconds to a painted frame, static (all states together), live, and driving; `show` is told of each clock."""
+    """Milliseconds to a painted frame, static (all states together), live, and driving.
+
+    `show` is told of each clock.
+    """
     path = chromium.find() or sys.exit("no Chromium or Chrome here")
     frames: dict[str, list[float]] = {"static": [], "live": []}
     with chromium.browser(path) as browser, tempfile.TemporaryDirectory() as folder:
@@ -108,7 +111,8 @@ def measure(show: Callable = show) -> dict[str, list[float]]:
             frames["static"] += times["frame"]
             show(f"static {state}", times, 20)
             page.context.close()
-        page_file.write_text('<!doctype html><meta charset="utf-8">' + Drive(horizon=2000).standalone(), "utf-8")
+        page_file.write_text('<!doctype html><meta charset="utf-8">' + Drive(horizon=2000).standalone(),
+                             "utf-8")
         page = browser.new_page(viewport={"width": 1280, "height": 900}, offline=True)
         page.goto(page_file.as_uri())
         page.wait_for_selector("canvas[data-draws]")

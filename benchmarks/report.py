@@ -16,8 +16,15 @@ def number(value: float, unit: str) -> str:
 
 
 def write_report(path: Path, rows: dict) -> None:
-    """Write `<name>.md` and `<name>.svg` next to `<name>.json`: medians, spread (min to max), ratios against their bars."""
+    """Write `<name>.md` and `<name>.svg` next to `<name>.json`."""
     data = json.loads(path.read_text())
+    lines, bars = table(data, rows)
+    path.with_suffix(".md").write_text("\n".join(lines) + "\n")
+    path.with_suffix(".svg").write_text(figure(bars).replace("currentColor", "#6e7781"))
+
+
+def table(data: dict, rows: dict) -> tuple[list[str], list[tuple[str, dict]]]:
+    """Medians, spread (min to max), ratios against their bars; and what of it the figure shows."""
     lines = [
         "# How fast, side by side",
         "",
@@ -48,22 +55,26 @@ def write_report(path: Path, rows: dict) -> None:
     lines += ["", "| what | median [min, max] | ceiling | |", "|---|---|---|---|"]
     for title, found in (item for group in data.get("limits", {}).values() for item in group.items()):
         met = "met" if found["met"] else "**missed**"
-        lines.append(f"| {title} | {found['median']:.3g} [{found['min']:.3g}, {found['max']:.3g}] | < {found['bar']} | {met} |")
-    path.with_suffix(".md").write_text("\n".join(lines) + "\n")
+        lines.append(f"| {title} | {found['median']:.3g} [{found['min']:.3g}, {found['max']:.3g}] | < "
+                     f"{found['bar']} | {met} |")
+    return lines, bars
+
+
+def figure(bars: list[tuple[str, dict]]) -> str:
+    """An SVG of the measured ratios over the bars that they must reach."""
     fig, ax = plots.figure(8.5, 0.42 * len(bars) + 1)
     for k, (_, verdict) in enumerate(reversed(bars)):
         relative = verdict["ratio"] / verdict["bar"]
         ax.barh(k, relative, color=plots.COLOURS["green" if verdict["met"] else "vermilion"], height=0.6)
-        ax.text(relative, k, f" {verdict['ratio']:,.3g}×{'' if verdict['met'] else ' missed'}", va="center", fontsize=8, color=plots.INK)
+        ax.text(relative, k, f" {verdict['ratio']:,.3g}×{'' if verdict['met'] else ' missed'}", va="center",
+                fontsize=8, color=plots.INK)
     ax.axvline(1, color=plots.INK, linewidth=1)
     ax.set_yticks(range(len(bars)), [label for label, _ in reversed(bars)], fontsize=7)
     ax.set(xscale="log", xlabel="measured ratio over the bar it must reach (1 = just met)")
     ax.set_xticks([0.25, 0.5, 1, 2, 4], ["¼", "½", "1", "2", "4"])
     ax.minorticks_off()
-    drawing = plots.show(
-        fig, alt="Bars of measured speed ratios over the bars they must reach; green where met, red where missed."
-    )
-    path.with_suffix(".svg").write_text(drawing.svg.replace("currentColor", "#6e7781"))
+    return plots.show(fig, alt="Bars of measured speed ratios over the bars they must reach; "
+                      "green where met, red where missed.").svg
 
 
 def _cells(verdict: dict | None) -> str:
@@ -71,4 +82,5 @@ def _cells(verdict: dict | None) -> str:
         return " | | |"
     if verdict["bar"] == 0:
         return f" {verdict['ratio']:.2f}× | report | |"
-    return f" {verdict['ratio']:.2f}× | ≥ {verdict['bar']:.2f}× | {'met' if verdict['met'] else '**missed**'} |"
+    met = "met" if verdict["met"] else "**missed**"
+    return f" {verdict['ratio']:.2f}× | ≥ {verdict['bar']:.2f}× | {met} |"

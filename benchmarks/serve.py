@@ -1,7 +1,7 @@
 """A benchmark worker: says it is ready, then measures whatever task it is asked for, one JSON line each.
 
-Every contender lives in a process of its own, in the environment its library needs; the orchestrator asks them in turn, so
-that all see the same machine at the same time.
+Every contender lives in a process of its own, in the environment its library needs; the orchestrator asks
+them in turn, so that all see the same machine at the same time.
 """
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from collections.abc import Callable
 
 
 def serve(tasks: dict[str, Callable[[], float | dict]]) -> None:
-    """Answer task names on standard input with {"value": ...}; whatever a task prints goes to standard error."""
+    """Answer task names on standard input with {"value": ...}.
+
+    Whatever a task prints goes to standard error.
+    """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # below Python too: some libraries hold on to the standard output they were imported with
     print(json.dumps({"ready": sorted(tasks)}), file=answers, flush=True)

@@ -1,8 +1,9 @@
 """python -m coursework hw1 SUBMISSIONS --out RESULTS: grades a folder of submissions by Otter and nbgrader.
 
-Each entry of the folder is one student: NAME.ipynb, NAME.zip (what the notebook's last cell makes), a folder NAME, or a
-file as Canvas names it. RESULTS gets grades.csv, feedback/NAME.html, canvas.csv and gradescope.csv. Killed half way, the
-same command goes on and grades nothing twice; a submission that changed is graded again.
+Each entry of the folder is one student: NAME.ipynb, NAME.zip (what the notebook's last cell makes), a folder
+NAME, or a file as Canvas names it. RESULTS gets grades.csv, feedback/NAME.html, canvas.csv and
+gradescope.csv. Killed half way, the same command goes on and grades nothing twice; a submission that changed
+is graded again.
 """
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ import queue
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from coursework import grade, intake, report, roster, sandbox
@@ -31,14 +33,15 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(f"{options.folder} is not a folder of submissions.")
     missing = [tool for tool in ("otter", "nbgrader") if importlib.util.find_spec(tool) is None]
     if missing:
-        sys.exit(f"{' and '.join(missing)} not installed: make homework installs both, or pip install -e '.[homework]'.")
+        sys.exit(f"{' and '.join(missing)} not installed: make homework installs both.")
     why = None if options.no_sandbox else sandbox.usable()
     if why:
         sys.exit(f"{why}\n\n{sandbox.RISK}")
     if options.no_sandbox:
         print(f"--no-sandbox. {sandbox.RISK.split(' On Debian')[0]}\n", file=sys.stderr)
     bundle = json.loads((built / "bundle.json").read_text(encoding="utf-8"))
-    settings = grade.Settings(built, bundle, not options.no_sandbox, options.seconds, int(options.memory * sandbox.GB))
+    memory = int(options.memory * sandbox.GB)
+    settings = grade.Settings(built, bundle, not options.no_sandbox, options.seconds, memory)
     try:
         known = roster.read(options.roster) if options.roster else None
     except (OSError, ValueError) as error:
@@ -54,12 +57,12 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("homework", help="hw1, or the folder that `make homework` built for it")
     parser.add_argument("folder", type=Path, help="the submissions")
     parser.add_argument("--out", type=Path, required=True, help="where results go, and are taken up again")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at a time (default: one a processor)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="at once (default: one a core)")
     parser.add_argument("--seconds", type=int, default=300,
-                        help="most that a tool may take with one submission, beside 20 for each check (default: 300)")
+                        help="most that a tool may take with a submission, beside 20 a check (default: 300)")
     parser.add_argument("--memory", type=float, default=4, help="GB that a submission may use (default: 4)")
     parser.add_argument("--roster", type=Path, help="a class list (CSV) that Canvas or Gradescope exported")
-    parser.add_argument("--no-sandbox", action="store_true", help="grade without bubblewrap: dangerous, see what it says")
+    parser.add_argument("--no-sandbox", action="store_true", help="dangerous: grade without bubblewrap")
     return parser.parse_args(arguments)
 
 
@@ -67,12 +70,12 @@ def _built(homework: str) -> Path:
     for folder in (Path(homework), ROOT / "_build" / "homework" / homework):
         if (folder / "bundle.json").exists():
             return folder.resolve()
-    sys.exit(f"{homework} is not built: run `make homework` first, or give the folder that it was built into.")
+    sys.exit(f"{homework} is not built: run `make homework` first, or give the folder it was built into.")
 
 
 @contextlib.contextmanager
 def _alone(out: Path):
-    """One batch at a time in a folder of results; what a killed one left in the temporary folder goes first."""
+    """One batch at a time in a folder of results; what a killed one left in the temporary folder goes."""
     handle = os.open(out / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         import fcntl
@@ -94,50 +97,56 @@ def batch(submissions: list[intake.Submission], settings: grade.Settings, out: P
     submissions, twice = _each_once(submissions)
     if not submissions:
         sys.exit("There is no submission in the folder.")
-    done, todo = {}, []
-    for submission in submissions:
-        key = _key(submission, settings)
-        kept = _kept(out / "results" / f"{submission.stem}.json", key)
-        if kept:
-            done[submission.student] = kept
-        else:
-            todo.append((submission, key))
-    work = _workplace(out)
-    slots: queue.Queue[int] = queue.Queue()
-    for slot in range(jobs):
-        slots.put(slot)
+    keys = {each.student: _key(each, settings) for each in submissions}
+    files = {each.student: out / "results" / f"{each.stem}.json" for each in submissions}
+    done = {student: kept for student, file in files.items() if (kept := _kept(file, keys[student]))}
+    todo, work = [each for each in submissions if each.student not in done], _workplace(out)
 
-    def one(submission: intake.Submission, key: str) -> dict:
-        slot = slots.get()
-        try:
-            result = grade.grade(submission, settings, work, slot) | {"key": key}
-        finally:
-            slots.put(slot)
-        result["tampered"] += [f"handed in {twice[submission.student]} times: {submission.path.name} was graded"] \
-            if submission.student in twice else []
-        report.atomically(out / "results" / f"{submission.stem}.json", json.dumps(result))
+    def one(submission: intake.Submission, slot: int) -> dict:
+        student = submission.student
+        result = grade.grade(submission, settings, work, slot) | {"key": keys[student]}
+        if student in twice:
+            result["tampered"].append(f"handed in {twice[student]} times: {submission.path.name} was graded")
+        report.atomically(files[student], json.dumps(result))
         return result
 
-    pool = concurrent.futures.ThreadPoolExecutor(jobs)
     try:
-        running = [pool.submit(one, *each) for each in todo]
         with tqdm(total=len(submissions), initial=len(done), unit="submission", file=sys.stderr) as bar:
-            for future in concurrent.futures.as_completed(running):
-                result = future.result()
+            for result in _at_once(one, todo, jobs):
                 done[result["student"]] = result
                 bar.update()
     except KeyboardInterrupt:
-        pool.shutdown(wait=False, cancel_futures=True)
         print("Stopped. The same command goes on from here.", file=sys.stderr)
         os._exit(130)  # the sandboxes end with this process
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
         shutil.rmtree(work, ignore_errors=True)
-    unknown = report.write(list(done.values()), {each.student: each.stem for each in submissions}, settings, out, known)
+    stems = {each.student: each.stem for each in submissions}
+    unknown = report.write(list(done.values()), stems, settings, out, known)
     flagged = sum(bool(report.flags(result)) for result in done.values())
     print(f"{len(done)} graded, {flagged} to look at: {out / 'grades.csv'}"
           + (f". Not found on the roster, or found twice: {', '.join(unknown)}" if unknown else ""))
     return list(done.values())
+
+
+def _at_once(function: Callable, items: list, jobs: int) -> Iterator:
+    """`function(item, slot)` of each item as it ends, `jobs` at a time, each in a slot of its own."""
+    slots: queue.Queue[int] = queue.Queue()
+    for slot in range(jobs):
+        slots.put(slot)
+
+    def one(item):
+        slot = slots.get()
+        try:
+            return function(item, slot)
+        finally:
+            slots.put(slot)
+
+    pool = concurrent.futures.ThreadPoolExecutor(jobs)
+    try:
+        for future in concurrent.futures.as_completed([pool.submit(one, item) for item in items]):
+            yield future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _each_once(submissions: list[intake.Submission]) -> tuple[list[intake.Submission], dict[str, int]]:
@@ -164,7 +173,7 @@ def _kept(path: Path, key: str) -> dict | None:
 
 
 def _workplace(out: Path) -> Path:
-    """A folder for what is being graded, with a short name (sockets need one); that of a killed batch is removed."""
+    """A folder for what is being graded, with a short name (sockets need one); a killed batch's goes."""
     note = out / ".work"
     with contextlib.suppress(OSError):
         left = Path(note.read_text(encoding="utf-8"))

@@ -1,20 +1,22 @@
-"""`make homework`: from each source the student notebook, the bundles of both tools and the teacher's solutions.
+"""`make homework`: from each source the student notebook, the bundles of both tools, the teacher's solutions.
 
-    OUT/hw1/hw1.ipynb                  for students: what `otter assign` makes, no solution and no hidden check
+    OUT/hw1/hw1.ipynb                  for students: made by `otter assign`; no solution, no hidden check
     OUT/hw1/hw1-solutions.ipynb        for instructors
     OUT/hw1/hw1-autograder.zip         for `otter run` and `otter grade`
     OUT/hw1/hw1-gradescope.zip         the same, with the requirements that Gradescope installs
     OUT/hw1/bundle.json, gradebook.db  what `python -m coursework` reads
-    OUT/nbgrader/                      nbgrader's course folder: source, release (the same student notebook), gradebook
+    OUT/nbgrader/                      nbgrader's folder: source, release (the same notebook), gradebook
 
-The solutions are graded by `otter run` for real: `otter assign` says that tests passed when grading crashed. Only then is
-what was made put in its place, file by file, and nothing else there is touched: what students handed in, an instructor's own
-files and lines, a gradebook's marks stay. One source gives the same bytes each time, but for the gradebook's.
+The solutions are graded by `otter run` for real: `otter assign` says that tests passed when grading crashed.
+Only then is what was made put in its place, file by file, and nothing else there is touched: what students
+handed in, an instructor's own files and lines, a gradebook's marks stay. One source gives the same bytes each
+time, but for the gradebook's.
 """
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,33 +24,24 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from coursework import intake
 from coursework import source as sources
 from coursework.source import Source
 
-YOURS = "# What stands below this line stays when `make homework` runs again.\n"
-CONFIGURATION = '''\
-# Made by `make homework`.
-c = get_config()
-c.CourseDirectory.course_id = "imitation-learning"
-c.ClearSolutions.code_stub = {"python": "..."}
-# The student notebook is Otter's: it holds no check cells. These lines put them back before grading.
-c.OverwriteCells.add_missing_cells = True
-c.Execute.timeout = 120
-# A warning on stderr would cost the points of the cell that it stands in.
-c.IgnorePattern.enabled = True
-c.IgnorePattern.pattern = "(?s).*"
-''' + YOURS
+CONFIGURATION = (sources.TEMPLATES / "nbgrader_config.txt").read_text(encoding="utf-8")
+YOURS = CONFIGURATION.splitlines(keepends=True)[-1]  # what an instructor writes below it stays
 
 
 def main(arguments: list[str]) -> None:
-    """build.py NOTEBOOKS OUT ADDRESS: the book's notebooks folder, where to build, where Gradescope gets the package."""
+    """build.py NOTEBOOKS OUT ADDRESS: the book's notebooks, the target, where Gradescope gets the package."""
     notebooks, out, address = Path(arguments[0]).resolve(), Path(arguments[1]).resolve(), arguments[2]
     sources.write_pages(notebooks)
     assignments = sources.sources(notebooks / "homework")
     with tempfile.TemporaryDirectory() as folder:
         course = Path(folder) / "nbgrader"
         for source in assignments:
-            print(f"==> {source.name}: {len(source.questions)} questions, {sum(source.points.values())} points", flush=True)
+            points = sum(source.points.values())
+            print(f"==> {source.name}: {len(source.questions)} questions, {points} points", flush=True)
             made = Path(folder) / source.name
             with_otter(source, made, address)
             with_nbgrader(source, course, made / f"{source.name}.ipynb")
@@ -76,30 +69,31 @@ def deliver(made: Path, target: Path) -> None:
 
 
 def with_otter(source: Source, target: Path, address: str) -> None:
-    """Student notebook, autograder, solutions. Raises RuntimeError if Otter does not give the solutions full marks."""
+    """Student notebook, autograder, solutions. Raises RuntimeError unless Otter gives these full marks."""
     work, autograder = target / "work", target / f"{source.name}-autograder.zip"
     master = write(sources.otter_notebook(source), work / f"{source.name}.ipynb")
     tool("otter", "assign", "--no-run-tests", "--no-pdfs", master, work / "dist", cwd=work)
     student = json.loads((work / "dist" / "student" / f"{source.name}.ipynb").read_text(encoding="utf-8"))
-    cells = [cell | {"id": f"cell-{i}"} for i, cell in enumerate(student["cells"])]  # Otter draws them at random
+    cells = [cell | {"id": f"cell-{i}"} for i, cell in enumerate(student["cells"])]  # Otter's are random
     write(student | {"cells": cells}, target / f"{source.name}.ipynb")
     made = next((work / "dist" / "autograder").glob("*.zip"))
     pack(made, autograder)
-    pack(made, target / f"{source.name}-gradescope.zip", f"      - ilsupport @ git+{address}\n      - sympy\n")
+    pack(made, target / f"{source.name}-gradescope.zip",
+         f"      - ilsupport @ git+{address}\n      - sympy\n")
     solutions = write(sources.solutions_notebook(source), target / f"{source.name}-solutions.ipynb")
     tool("otter", "run", "--no-logo", "-a", autograder, "-o", work, solutions, cwd=work)
     results = json.loads((work / "results.json").read_text(encoding="utf-8"))
     scores = {test["name"]: test["score"] for test in results["tests"] if "max_score" in test}
     if scores != source.points:
-        raise RuntimeError(f"{source.page}: Otter gives the solutions {scores} points, expected {source.points}.")
+        raise RuntimeError(f"{source.page}: Otter gives the solutions {scores}, expected {source.points}.")
     shutil.rmtree(work)
 
 
 def pack(made: Path, target: Path, requirements: str = "") -> None:
-    """Otter's bundle, always of the same bytes, with more requirements for Gradescope's machine to install."""
+    """Otter's bundle, always of the same bytes, with more requirements for Gradescope's machine."""
     with zipfile.ZipFile(made) as old, zipfile.ZipFile(target, "w") as new:
         for name in sorted(old.namelist()):
-            content, entry = old.read(name), zipfile.ZipInfo(name)  # its date is the first that a zip can hold
+            content, entry = old.read(name), zipfile.ZipInfo(name)  # of the first date that a zip can hold
             entry.external_attr = old.getinfo(name).external_attr
             if name == "environment.yml":
                 content = content.rstrip() + b"\n" + requirements.encode()
@@ -119,7 +113,7 @@ def with_nbgrader(source: Source, course: Path, student: Path) -> None:
 
 
 def keep(course: Path, out: Path, assignments: list[Source]) -> None:
-    """Take over what an instructor has in the course folder that stands in OUT: lines of its configuration, the gradebook."""
+    """Take over what an instructor has in OUT's course folder: lines of its configuration, the gradebook."""
     old = out / "nbgrader"
     if (old / "gradebook.db").exists():
         shutil.copy(old / "gradebook.db", course)
@@ -130,35 +124,44 @@ def keep(course: Path, out: Path, assignments: list[Source]) -> None:
             try:
                 with_nbgrader(source, course, out / source.name / f"{source.name}.ipynb")
             except RuntimeError as error:
-                print(f"    nbgrader's gradebook keeps the old {source.name}: it holds marks, and checks came or went.",
-                      error, sep="\n")
+                print(f"    nbgrader's gradebook keeps the old {source.name}: it holds marks, and checks "
+                      f"came or went.\n{error}")
     if (old / "nbgrader_config.py").exists():
         theirs = (old / "nbgrader_config.py").read_text(encoding="utf-8").partition(YOURS)[2]
         (course / "nbgrader_config.py").write_text(CONFIGURATION + theirs, encoding="utf-8")
 
 
 def bundle(source: Source, folder: Path) -> dict:
-    """What grading needs to know: every check with its points and its hint, nbgrader's cells, the released cells."""
+    """What grading needs to know: checks with points and hints, nbgrader's cells, the released cells."""
     released = json.loads((folder / f"{source.name}.ipynb").read_text(encoding="utf-8"))
     checks = []
     for question in source.questions:
         for i, cell in enumerate(source.checks(question), 1):
-            hints = [line.split('"')[1] for line in cell.text.splitlines() if line.strip().startswith("reread = ")]
+            hint = re.search(r'^ *reread = "(.*?)"', cell.text, re.MULTILINE)
             checks.append({"id": f"{question}-check-{i}", "question": question, "points": cell.points,
-                           "hidden": cell.role == "hidden", "reread": hints[0] if hints else ""})
-    title = next(cell.text.removeprefix("# ").splitlines()[0] for cell in source.cells if cell.text.startswith("# "))
+                           "hidden": cell.role == "hidden", "reread": hint[1] if hint else ""})
+    title = re.search("^# (.*)", "\n".join(cell.text for cell in source.cells), re.MULTILINE)[1]
     return {"name": source.name, "title": title, "checks": checks, "cells": sources.nbgrader_checks(source),
             "experiments": [cell.text for cell in source.cells if cell.role == "experiment"],
+            "answers": {question: asked(source, question) for question in source.questions},
             "released": released}
+
+
+def asked(source: Source, question: str) -> list[str]:
+    """The names that the answer to a question gives, of those that its checks ask for."""
+    checks = [sources.standalone(check, "check")[1] for check in source.checks(question)]
+    return sorted(intake.gives(source.answer(question).text).intersection(*[sum(checks, [])]))
 
 
 def tool(name: str, *arguments, cwd: Path) -> None:
     """Run a command of this environment quietly. Raises RuntimeError with what it said, if it fails."""
     scripts = Path(sys.executable).parent
-    variables = {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "JUPYTER_PREFER_ENV_PATH": "1", "OMP_NUM_THREADS": "1",
-                 "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-    done = subprocess.run([shutil.which(name, path=scripts) or name, *map(str, arguments)], cwd=cwd, encoding="utf-8",
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ | variables)
+    variables = dict.fromkeys(
+        ("JUPYTER_PREFER_ENV_PATH", "OMP_NUM_THREADS", "PYDEVD_DISABLE_FILE_VALIDATION"), "1")
+    command = [shutil.which(name, path=scripts) or name, *map(str, arguments)]
+    done = subprocess.run(
+        command, cwd=cwd, encoding="utf-8", stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env=os.environ | variables | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"})
     if done.returncode:
         raise RuntimeError(f"{name} {arguments[0]} failed:\n{done.stdout[-4000:]}")
 

@@ -1,12 +1,13 @@
 """What a check says to a student: what was expected, what came back, and where to reread.
 
-The build pastes these functions into every check (docstrings left out), so a check brings along all it needs. They trust
-nothing that an answer could have changed: the student's function has returned before a wanted value exists, what came back
-must be of a plain type, and `same` first sees whether it can still tell 0 from 1.
+The build pastes these functions into every check (docstrings left out), so a check brings along all it needs.
+They trust nothing that an answer could have changed: the student's function has returned before a wanted
+value exists, what came back is of a plain type, and `same` first sees whether it can still tell 0 from 1.
 """
 from __future__ import annotations
 
-kind, real = ().__class__.__class__, (0.0).__class__  # type and float, whatever an answer has made of those names
+kind, real = ().__class__.__class__, (0.0).__class__  # type and float, whatever an answer made of the names
+NOTHING = "nothing (None): is there a return?"
 
 
 def wrong(what, expected, got, reread):
@@ -15,15 +16,14 @@ def wrong(what, expected, got, reread):
 
 
 def number(got, what, reread):
-    """What came back as a float, if it is a plain number: of Python, numpy, or a tensor with a single value."""
+    """What came back as a float, if it is a plain number: of Python, numpy, or a tensor with one value."""
     import torch
     if kind(got) is torch.Tensor and got.numel() == 1:
         return numbers(got.reshape(1), (1,), what, reread)[0]
     if kind(got).__module__ == "numpy" and getattr(got, "shape", None) == ():
         return real(got)
     if kind(got) not in (int, real):
-        back = "nothing (None): is there a return?" if got is None else f"{kind(got).__name__} {got!r}"
-        wrong(what, "a number", back, reread)
+        wrong(what, "a number", NOTHING if got is None else f"{kind(got).__name__} {got!r}", reread)
     return real(got)
 
 
@@ -32,16 +32,17 @@ def numbers(got, shape, what, reread):
     import torch
     if kind(got) is not torch.Tensor:
         wrong(what, f"a tensor of shape {tuple(shape)}",
-              "nothing (None): is there a return?" if got is None else f"{kind(got).__name__} {got!r}", reread)
+              NOTHING if got is None else f"{kind(got).__name__} {got!r}", reread)
     if tuple(got.shape) != tuple(shape):
         wrong(what, f"a tensor of shape {tuple(shape)}", f"shape {tuple(got.shape)}", reread)
-    if [torch.tensor([0.5, 2]).detach().double().flatten().tolist(), real(torch.tensor(0.5))] != [[0.5, 2.0], 0.5]:
+    known = [torch.tensor([0.5, 2]).detach().double().flatten().tolist(), real(torch.tensor(0.5))]
+    if known != [[0.5, 2.0], 0.5]:
         raise RuntimeError("the tools that read tensors were changed")
     return got.detach().double().flatten().tolist()
 
 
 def same(got, want, what, reread, rtol=1e-4, atol=1e-6):
-    """Two numbers, or two flat lists of numbers, agree. Uses no name that an answer could have given another meaning."""
+    """Two numbers, or two flat lists of them, agree. Uses no name that an answer could have changed."""
     def off(a, b):
         room = atol + rtol * (b if b > 0 else -b)
         return not (a == b or -room <= a - b <= room)
@@ -53,7 +54,8 @@ def same(got, want, what, reread, rtol=1e-4, atol=1e-6):
     for b in wanted:
         a, b = real(left.pop(0) if left else 1e999 - 1e999), real(b)
         if off(a, b):
-            wrong(f"{what} (entry {i} of {len(wanted)})" if many and len(wanted) > 1 else what, f"{b:.6g}", f"{a:.6g}", reread)
+            place = f" (entry {i} of {len(wanted)})" if many and len(wanted) > 1 else ""
+            wrong(what + place, f"{b:.6g}", f"{a:.6g}", reread)
         i += 1
     if left:
         wrong(what, f"{len(wanted)} numbers", f"{len(given)}", reread)
@@ -70,7 +72,8 @@ def expect(holds, what, expected, got, reread):
 def run_this(check):
     """Run a check; an answer that never ends, exits or stops with an error has failed, and is told how.
 
-    The limit is of processor time, so that a busy machine costs nobody points; of the clock only for whoever sleeps.
+    The limit is of processor time, so that a busy machine costs nobody points; of the clock only for whoever
+    sleeps.
     """
     import signal
     import sys

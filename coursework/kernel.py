@@ -1,4 +1,5 @@
-"""The kernel in the sandbox: ipykernel, without what takes seconds to import and no grading needs. A script of its own."""
+"""The kernel in the sandbox: ipykernel, without what takes seconds to import and no grading needs. A
+script of its own."""
 from __future__ import annotations
 
 import sys

@@ -1,7 +1,8 @@
-"""Runs outside the sandbox: nbgrader's autograding of one notebook, whose *kernel* is in the sandbox. A script of its own.
+"""Runs outside the sandbox: nbgrader's autograding of one notebook, whose *kernel* is in it. A script.
 
-run_nbgrader.py COURSE ASSIGNMENT SECONDS RESULT.json: COURSE holds gradebook.db and submitted/student/ASSIGNMENT/; the kernel
-is the one that JUPYTER_PATH names python3. Of what the kernel sends, only text of a limited length is kept.
+run_nbgrader.py COURSE ASSIGNMENT SECONDS RESULT.json: COURSE holds gradebook.db and
+submitted/student/ASSIGNMENT/; the kernel is the one that JUPYTER_PATH names python3. Of what the kernel
+sends, only text of a limited length is kept.
 """
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ class Limited(Execute):
         return super().process_message(msg, cell, cell_index)
 
 
-def main(course: Path, assignment: str, seconds: int, result: Path, sockets: str) -> None:
+def main(course: Path, assignment: str, seconds: int, result: Path, sockets: str = "") -> None:
     config = Config()
     config.CourseDirectory.root = str(course)
     config.CourseDirectory.db_url = f"sqlite:///{course / 'gradebook.db'}"
@@ -55,14 +56,16 @@ def main(course: Path, assignment: str, seconds: int, result: Path, sockets: str
         grades = gradebook.find_submission(assignment, "student").notebooks[0].grades
         scores = {grade.name: grade.auto_score or 0 for grade in grades}
     said = {}
-    notebook = json.loads((course / "autograded" / "student" / assignment / f"{assignment}.ipynb").read_text(encoding="utf-8"))
-    for cell in notebook["cells"]:
-        errors = [output for output in cell.get("outputs", []) if output["output_type"] == "error"]
-        if errors and cell["metadata"].get("nbgrader", {}).get("grade"):
-            said[cell["metadata"]["nbgrader"]["grade_id"]] = f"{errors[-1]['ename']}: {errors[-1]['evalue']}"[:1500]
-    slow = any(output.get("ename") == "CellTimeoutError" for cell in notebook["cells"] for output in cell.get("outputs", []))
+    slow, graded = False, course / "autograded" / "student" / assignment / f"{assignment}.ipynb"
+    for cell in json.loads(graded.read_text(encoding="utf-8"))["cells"]:
+        marks = cell["metadata"].get("nbgrader", {})
+        for error in (output for output in cell.get("outputs", []) if output["output_type"] == "error"):
+            slow = slow or error["ename"] == "CellTimeoutError"
+            if marks.get("grade"):
+                said[marks["grade_id"]] = f"{error['ename']}: {error['evalue']}"[:1500]
     result.write_text(json.dumps({"scores": scores, "said": said, "slow": slow}), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]), sys.argv[5] if len(sys.argv) > 5 else "")
+    folder, name, limit, target, *sockets = sys.argv[1:]
+    main(Path(folder), name, int(limit), Path(target), *sockets)

@@ -1,4 +1,5 @@
-"""Runs in the sandbox: `otter run` with a limit on each cell's time and output. A script; it imports nothing of ours.
+"""Runs in the sandbox: `otter run` with a limit on each cell's time and output. A script, it imports nothing
+of ours.
 
 run_otter.py AUTOGRADER.zip NOTEBOOK.ipynb OUT SECONDS writes OUT/results.json.
 """

@@ -4,14 +4,15 @@ A source is a MyST page whose code cells carry tags that say what they are for:
 
     (no tag)               given to the student as it stands, and run before grading
     [experiment]           given too, but not run when graded: it may take minutes
-    [q3, answer]           one a question; what stands between `# BEGIN SOLUTION` and `# END SOLUTION` stays with the teacher
-    [q3, check, 1-point]   a public check: one function whose parameters are the student's names; at least one a question
+    [q3, answer]           one a question; the teacher keeps what is in `# BEGIN SOLUTION`, `# END SOLUTION`
+    [q3, check, 1-point]   a public check: one function of the student's names; at least one a question
     [q3, hidden, 2-points] a hidden check, of the same form; at least one a question
-    [q3, mutant]           a wrong answer that must lose points, named in its first line, `# mutant: forgot the minus sign`;
-                           at least four a question. It replaces the answer cell in the project's tests and goes nowhere else
+    [q3, mutant]           a wrong answer that must lose points, named in its first line (`# mutant: signs`);
+                           at least four a question. It goes nowhere but into the project's tests
 
-The function of a check may use everything in `checks` (`same`, `number`, `numbers`, `expect`): those lines are pasted into
-it, so that neither tool needs anything of ours beside the check, and a student who patches a module patches nothing.
+The function of a check may use everything in `checks` (`same`, `number`, `numbers`, `expect`): those lines
+are pasted into it, so that neither tool needs anything of ours beside the check, and a student who patches a
+module patches nothing.
 """
 from __future__ import annotations
 
@@ -20,16 +21,18 @@ import json
 import re
 import sys
 import textwrap
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 
 CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```[ \t]*$", re.DOTALL | re.MULTILINE)
 HEADER = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 TAGS = re.compile(r"\A:tags: \[([^\]]*)\]\n")
 LINK = re.compile(r"\[([^\]]+)\]\([\w-]+\.md(?:#[\w-]+)?\)")
 ROLES = ("answer", "check", "hidden", "mutant", "experiment")
-PASSED = "What you can see of this question is right. Hidden checks, on other inputs, follow when it is graded."
+PASSED = "What you can see of this question is right. Hidden checks, on other inputs, follow."
+TEMPLATES = Path(__file__).parent / "templates"
 PROMPT = "..."  # what Otter leaves where a solution stood
 
 
@@ -108,10 +111,11 @@ def _code(text: str, where: str) -> Cell:
     role = next((tag for tag in tags if tag in ROLES), None)
     points = next((int(tag.split("-")[0]) for tag in tags if re.fullmatch(r"\d+-points?", tag)), 0)
     if len(tags) != sum((question is not None, role is not None, points > 0)):
-        raise ValueError(f"{where}: tags {tags}, expected a question (q1), a role of {', '.join(ROLES)}, points (2-points).")
+        raise ValueError(f"{where}: tags {tags}, expected a question (q1), a role of {', '.join(ROLES)}, "
+                         "points (2-points).")
     if (role in ROLES[:4]) != (question is not None) or (role in ("check", "hidden")) != (points > 0):
-        raise ValueError(f"{where}: tags {tags}; answers, checks, hidden checks and mutants belong to a question, and "
-                         "checks, only they, carry points.")
+        raise ValueError(f"{where}: tags {tags}; answers, checks, hidden checks and mutants belong to a "
+                         "question, and checks, only they, carry points.")
     return Cell("code", text, question, role, points)
 
 
@@ -119,12 +123,12 @@ def _check(source: Source, where: str) -> None:
     for question, cells in source.questions.items():
         roles = [cell.role for cell in cells]
         if roles.count("answer") != 1 or roles[0] != "answer" or not {"check", "hidden"} <= set(roles):
-            raise ValueError(f"{where}: {question} has the cells {roles}, expected its answer first, then at least one check "
-                             "and one hidden check.")
+            raise ValueError(f"{where}: {question} has the cells {roles}, expected its answer first, then at "
+                             "least one check and one hidden check.")
         first = [cell.text.splitlines()[0] for cell in cells if cell.role == "mutant"]
         if len(set(first)) < 4 or not all(line.startswith("# mutant: ") for line in first):
-            raise ValueError(f"{where}: {question} has the wrong answers {first}, expected four or more, each named in its "
-                             "first line: # mutant: the mistake.")
+            raise ValueError(f"{where}: {question} has the wrong answers {first}, expected four or more, "
+                             "each named in its first line: # mutant: the mistake.")
 
 
 # --- what each reader gets ---
@@ -146,30 +150,8 @@ def blank(text: str) -> str:
 
 def solved(text: str) -> str:
     """An answer cell as the teacher reads it: the solution, without the marks around it."""
-    return "\n".join(line for line in text.splitlines() if line.strip() not in ("# BEGIN SOLUTION", "# END SOLUTION"))
-
-
-def student_cells(source: Source) -> list[Cell]:
-    """The cells of the student notebook as `otter assign` makes it (a test says that it does)."""
-    cells = [Cell("code", f'# Initialize Otter\nimport otter\ngrader = otter.Notebook("{source.name}.ipynb")')]
-    for cell, following in zip(source.cells, [*source.cells[1:], Cell("markdown", "")]):
-        if cell.kind == "markdown":
-            cells.append(replace(cell, text=unlinked(cell.text)))
-        elif cell.role in (None, "experiment"):
-            cells.append(cell)
-        elif cell.role == "answer":
-            cells.append(replace(cell, text=blank(cell.text)))
-        if cell.question and following.question != cell.question:
-            cells.append(Cell("code", f'grader.check("{cell.question}")'))
-    return cells + [
-        Cell("markdown", "---\n\nTo double-check your work, the cell below will rerun all of the autograder tests."),
-        Cell("code", "grader.check_all()"),
-        Cell("markdown", "## Submission\n\nMake sure you have run all cells in your notebook in order before running the cell "
-             "below, so that all images/graphs appear in the output. The cell below will generate a zip file for you to submit."
-             " **Please save before exporting!**"),
-        Cell("code", "# Save your notebook first, then run this cell to export your submission.\n"
-             "grader.export(pdf=False, run_tests=True)"),
-    ]
+    return "\n".join(line for line in text.splitlines()
+                     if line.strip() not in ("# BEGIN SOLUTION", "# END SOLUTION"))
 
 
 def unlinked(text: str) -> str:
@@ -177,51 +159,26 @@ def unlinked(text: str) -> str:
     return LINK.sub(r"\1", text)
 
 
-PAGE = """---
-jupytext:
-  text_representation:
-    extension: .md
-    format_name: myst
-    format_version: 0.13
-kernelspec:
-  name: python3
-  display_name: Python 3 (ipykernel)
-  language: python
----
-
-"""
-GENERATED = "% Generated from notebooks/homework: change it there."
-WORK = """```{admonition} To read here, to work on in a notebook
-:class: tip
-Your course hands the notebook out; `make homework` builds it, with its checks.
-```"""
-
-
-def page(cells: Iterable[Cell], links: str = "") -> str:
-    """The page of the book that shows these cells of a student notebook, none of them run.
-
-    Links into the book are put back where `links`, the prose of the source, has them.
-    """
-    back = {match[1]: match[0] for match in LINK.finditer(links)}
+def page(source: Source) -> str:
+    """The page of the book: the student notebook as `otter assign` makes it (a test compares), not run."""
     parts = []
-    for cell in cells:
-        if cell.kind == "code":
-            parts.append(f"```python\n{cell.text}\n```")
-            continue
-        text = cell.text
-        for words, link in back.items():
-            text = re.sub(rf"(?<![\w\[]){re.escape(words)}(?!\w)", lambda _, link=link: link, text)
-        parts.append(text)
+    for cell, following in zip(source.cells, [*source.cells[1:], Cell("markdown", "")]):
+        if cell.kind == "markdown":
+            parts.append(cell.text)
+        elif cell.role in (None, "experiment", "answer"):
+            parts.append(f"```python\n{blank(cell.text) if cell.role == 'answer' else cell.text}\n```")
+        if cell.question and following.question != cell.question:
+            parts.append(f'```python\ngrader.check("{cell.question}")\n```')
     title = next(i for i, part in enumerate(parts) if part.startswith("# "))
     first, _, rest = parts.pop(title).partition("\n")
-    return PAGE + "\n\n".join([first, GENERATED, rest.strip(), WORK, *parts]) + "\n"
+    text = {"title": first, "beginning": rest.strip(), "name": source.name, "cells": "\n\n".join(parts)}
+    return Template((TEMPLATES / "page.md").read_text(encoding="utf-8")).substitute(text)
 
 
 def write_pages(notebooks: Path) -> None:
-    """Write the page of every assignment beside the book's own, where it changed; needs neither Otter nor nbgrader."""
+    """Write the page of every assignment beside the book's own, where it changed; needs neither tool."""
     for source in sources(notebooks / "homework"):
-        prose = "\n".join(cell.text for cell in source.cells if cell.kind == "markdown")
-        text, target = page(student_cells(source), prose), notebooks / f"{source.page}.md"
+        text, target = page(source), notebooks / f"{source.page}.md"
         if not target.exists() or target.read_text(encoding="utf-8") != text:
             target.write_text(text, encoding="utf-8")
 
@@ -235,31 +192,27 @@ def standalone(check: Cell, name: str) -> tuple[str, list[str]]:
     if len(tree.body) != 1 or not isinstance(tree.body[0], ast.FunctionDef):
         raise ValueError(f"{name}: a check is one function and nothing else.")
     function = tree.body[0]
-    helpers = ast.parse((Path(__file__).parent / "checks.py").read_text(encoding="utf-8")).body
-    helpers = [node for node in helpers if not isinstance(node, ast.ImportFrom) and not _is_text(node)]
+    helpers = ast.parse((Path(__file__).parent / "checks.py").read_text(encoding="utf-8"))
+    for node in [helpers, *helpers.body]:
+        if isinstance(node, ast.Module | ast.FunctionDef) and ast.get_docstring(node):
+            del node.body[0]
+    helpers = [node for node in helpers.body if not isinstance(node, ast.ImportFrom)]
     inner = ast.FunctionDef("check", ast.arguments([], [], None, [], [], None, []), function.body, [], None)
     call = ast.parse("run_this(check)").body
-    outer = ast.FunctionDef(name, function.args, [*_without_docs(helpers), inner, *call], [], None)
-    return (ast.unparse(ast.fix_missing_locations(ast.Module([outer], []))), [arg.arg for arg in function.args.args])
+    outer = ast.FunctionDef(name, function.args, [*helpers, inner, *call], [], None)
+    return (ast.unparse(ast.fix_missing_locations(ast.Module([outer], []))),
+            [arg.arg for arg in function.args.args])
 
 
-def _is_text(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-
-
-def _without_docs(nodes: list[ast.stmt]) -> list[ast.stmt]:
-    for node in nodes:
-        if isinstance(node, ast.FunctionDef) and _is_text(node.body[0]):
-            del node.body[0]
-    return nodes
-
-
-def _code_cell(text: str, metadata: dict | None = None, **more) -> dict:
-    return {"cell_type": "code", "source": text, "metadata": metadata or {}, "outputs": [], "execution_count": None, **more}
+def code_cell(text: str, metadata: dict | None = None) -> dict:
+    """A code cell of a notebook, not run."""
+    return {"cell_type": "code", "source": text, "metadata": metadata or {}, "outputs": [],
+            "execution_count": None}
 
 
 def _graded(name: str, **more) -> dict:
-    base = {"grade_id": name, "grade": False, "solution": False, "locked": True, "task": False, "schema_version": 3}
+    base = {"grade_id": name, "grade": False, "solution": False, "locked": True, "task": False,
+            "schema_version": 3}
     return {"nbgrader": base | more}
 
 
@@ -267,32 +220,35 @@ def notebook(cells: list[dict]) -> dict:
     """A notebook in Jupyter's format, its cells numbered."""
     cells = [cell | {"id": f"cell-{i}"} for i, cell in enumerate(cells)]
     kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
-    return {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": kernel, "language_info": {"name": "python"}},
-            "cells": cells}
+    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    return {"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": cells}
 
 
 def _given(cell: Cell) -> dict:
     if cell.kind == "markdown":
         return {"cell_type": "markdown", "source": unlinked(cell.text), "metadata": {}}
-    return _code_cell(cell.text, {"tags": ["otter_ignore"]} if cell.role == "experiment" else {})
+    return code_cell(cell.text, {"tags": ["otter_ignore"]} if cell.role == "experiment" else {})
+
+
+def _cells(source: Source, answer: Callable[[Cell], list[dict]]) -> list[dict]:
+    """The given cells, and what `answer` makes of each answer; no check."""
+    return [made for cell in source.cells if cell.role in (None, "experiment", "answer")
+            for made in (answer(cell) if cell.question else [_given(cell)])]
 
 
 def otter_notebook(source: Source) -> dict:
     """The notebook that `otter assign` takes: its structure in raw cells, nbgrader's marks on the answers."""
-    cells = [_raw("ASSIGNMENT CONFIG", {
+    def answer(cell: Cell) -> list[dict]:
+        tests = source.checks(cell.question)
+        config = {"name": cell.question, "points": [test.points for test in tests]}
+        return [_raw("BEGIN QUESTION", config), _raw("BEGIN SOLUTION"), _answer(cell, cell.text),
+                _raw("END SOLUTION"), _raw("BEGIN TESTS"),
+                *(_otter_test(test, f"{cell.question}_check_{i}") for i, test in enumerate(tests, 1)),
+                _raw("END TESTS"), _raw("END QUESTION")]
+    return notebook([_raw("ASSIGNMENT CONFIG", {
         "init_cell": True, "check_all_cell": True, "export_cell": {"pdf": False, "run_tests": True},
-        "tests": {"files": False, "ok_format": False}, "generate": {"show_stdout": False, "show_hidden": False}})]
-    for cell in source.cells:
-        if cell.question is None:
-            cells.append(_given(cell))
-        elif cell.role == "answer":
-            tests = source.checks(cell.question)
-            cells += [_raw("BEGIN QUESTION", {"name": cell.question, "points": [test.points for test in tests]}),
-                      _raw("BEGIN SOLUTION"), _code_cell(cell.text, _graded(cell.question, solution=True, locked=False)),
-                      _raw("END SOLUTION"), _raw("BEGIN TESTS")]
-            cells += [_otter_test(test, f"{cell.question}_check_{i}") for i, test in enumerate(tests, 1)]
-            cells += [_raw("END TESTS"), _raw("END QUESTION")]
-    return notebook(cells)
+        "tests": {"files": False, "ok_format": False},
+        "generate": {"show_stdout": False, "show_hidden": False}}), *_cells(source, answer)])
 
 
 def _raw(title: str, config: dict | None = None) -> dict:
@@ -302,11 +258,16 @@ def _raw(title: str, config: dict | None = None) -> dict:
 
 def _otter_test(test: Cell, name: str) -> dict:
     config = {"hidden": test.role == "hidden"} | ({"success_message": PASSED} if test.role == "check" else {})
-    return _code_cell(f'""" # BEGIN TEST CONFIG\n{json.dumps(config)}\n""" # END TEST CONFIG\n{standalone(test, name)[0]}')
+    begin, end = '""" # BEGIN TEST CONFIG', '""" # END TEST CONFIG'
+    return code_cell("\n".join([begin, json.dumps(config), end, standalone(test, name)[0]]))
+
+
+def _answer(cell: Cell, text: str) -> dict:
+    return code_cell(text, _graded(cell.question, solution=True, locked=False))
 
 
 def nbgrader_checks(source: Source) -> list[dict]:
-    """The graded cells, in nbgrader's marks: each defines one check and runs it on what the student's names hold by then."""
+    """The graded cells, in nbgrader's marks: each defines a check and runs it on what its names hold then."""
     cells = []
     for question in source.questions:
         for i, test in enumerate(source.checks(question), 1):
@@ -315,20 +276,15 @@ def nbgrader_checks(source: Source) -> list[dict]:
             text += f"\n{question}_check_{i}({given})"
             if test.role == "hidden":
                 text = f"### BEGIN HIDDEN TESTS\n{text}\n### END HIDDEN TESTS"
-            cells.append(_code_cell(text, _graded(f"{question}-check-{i}", grade=True, points=test.points)))
+            cells.append(code_cell(text, _graded(f"{question}-check-{i}", grade=True, points=test.points)))
     return cells
 
 
 def nbgrader_notebook(source: Source) -> dict:
-    """The notebook of nbgrader's source folder: the given cells, the answers with solutions, then every check."""
-    cells = []
-    for cell in source.cells:
-        if cell.question is None:
-            cells.append(_given(cell))
-        elif cell.role == "answer":
-            text = cell.text.replace("# BEGIN SOLUTION", "### BEGIN SOLUTION").replace("# END SOLUTION", "### END SOLUTION")
-            cells.append(_code_cell(text, _graded(cell.question, solution=True, locked=False)))
-    return notebook(cells + nbgrader_checks(source))
+    """The notebook of nbgrader's source folder: given cells, answers with solutions, then every check."""
+    def answer(cell: Cell) -> list[dict]:
+        return [_answer(cell, re.sub("# (BEGIN|END) SOLUTION", r"### \1 SOLUTION", cell.text))]
+    return notebook(_cells(source, answer) + nbgrader_checks(source))
 
 
 def solutions_notebook(source: Source) -> dict:
@@ -338,10 +294,11 @@ def solutions_notebook(source: Source) -> dict:
         if cell.question is None:
             cells.append(_given(cell))
         elif cell.role == "answer":
-            cells.append(_code_cell(solved(cell.text)))
+            cells.append(code_cell(solved(cell.text)))
         elif cell.role != "mutant":
             kind = "Hidden check" if cell.role == "hidden" else "Check"
-            text = f"**{kind}, {cell.points} point{'s' * (cell.points > 1)}**\n\n{textwrap.indent(cell.text, '    ')}"
+            title = f"**{kind}, {cell.points} point{'s' * (cell.points > 1)}**"
+            text = f"{title}\n\n{textwrap.indent(cell.text, '    ')}"
             cells.append({"cell_type": "markdown", "source": text, "metadata": {}})
     return notebook(cells)
 

@@ -2,13 +2,15 @@
 
     pip install -c constraints.txt -e ".[mujoco]" stable_baselines3==2.9.2
     python experiments/experts.py train Hopper-v5    # writes ilsupport/weights/Hopper-v5.safetensors
-    python experiments/experts.py measure            # plays 100 episodes with each and writes what they earned into the files
+    python experiments/experts.py measure            # plays 100 episodes with each, writes what they earned
 
-Stable-Baselines3 does the learning, with one thread a task. Where a step of the simulator is cheap and falls are frequent (Hopper,
-Walker2d), PPO (Schulman and others, 2017) with normalised observations is done in ten to thirty minutes; on HalfCheetah and Ant TD3 (Fujimoto,
-van Hoof and Meger, 2018), with half an update a step, since on a processor the update is what costs. Every so often the actor plays ten
-episodes without noise; the best one so far is on disk, and the first that is good enough ends the training. `Ant-v5` is learnt from positions
-and velocities alone (the first 27 numbers): the 78 contact forces cost time and teach nothing here.
+Stable-Baselines3 does the learning, with one thread a task. Where a step of the simulator is cheap and falls
+are frequent (Hopper, Walker2d), PPO (Schulman and others, 2017) with normalised observations is done in ten
+to thirty minutes; on HalfCheetah and Ant TD3 (Fujimoto, van Hoof and Meger, 2018), with half an update a
+step, since on a processor the update is what costs. Every so often the actor plays ten episodes without
+noise; the best one so far is on disk, and the first that is good enough ends the training. `Ant-v5` is learnt
+from positions and velocities alone (the first 27 numbers): the 78 contact forces cost time and teach nothing
+here.
 """
 from __future__ import annotations
 
@@ -46,8 +48,9 @@ def td3(task: str, seed: int):
     from stable_baselines3.common.noise import NormalActionNoise
     envs = make_vec_env(lambda: make(task), n_envs=4, seed=seed)
     noise = NormalActionNoise(np.zeros(envs.action_space.shape), 0.1 * np.ones(envs.action_space.shape))
-    return TD3("MlpPolicy", envs, learning_rate=1e-3, batch_size=128, learning_starts=10_000, train_freq=1, gradient_steps=2,
-               action_noise=noise, policy_kwargs={"net_arch": [256, 256]}, seed=seed, device="cpu")
+    return TD3("MlpPolicy", envs, learning_rate=1e-3, batch_size=128, learning_starts=10_000, train_freq=1,
+               gradient_steps=2, action_noise=noise, policy_kwargs={"net_arch": [256, 256]}, seed=seed,
+               device="cpu")
 
 
 def ppo(task: str, seed: int):
@@ -56,18 +59,22 @@ def ppo(task: str, seed: int):
     from stable_baselines3.common.vec_env import VecNormalize
     gamma = 0.995 if task == "Hopper-v5" else 0.99
     envs = VecNormalize(make_vec_env(lambda: make(task), n_envs=8, seed=seed), gamma=gamma)
-    return PPO("MlpPolicy", envs, n_steps=512, batch_size=128, n_epochs=10, learning_rate=lambda left: 3e-4 * left, gamma=gamma,
-               policy_kwargs={"net_arch": [128, 128], "activation_fn": torch.nn.Tanh, "log_std_init": -1.0}, seed=seed, device="cpu")
+    return PPO("MlpPolicy", envs, n_steps=512, batch_size=128, n_epochs=10,
+               learning_rate=lambda left: 3e-4 * left, gamma=gamma,
+               policy_kwargs={"net_arch": [128, 128], "activation_fn": torch.nn.Tanh, "log_std_init": -1.0},
+               seed=seed, device="cpu")
 
 
 def actor(model) -> tuple[list[torch.nn.Linear], str]:
     """The layers that turn raw observations into torques, and the function between them."""
     if hasattr(model, "actor"):
         return [layer for layer in model.actor.mu if isinstance(layer, torch.nn.Linear)], "relu"
-    first, *rest = [layer for layer in model.policy.mlp_extractor.policy_net if isinstance(layer, torch.nn.Linear)]
+    first, *rest = [layer for layer in model.policy.mlp_extractor.policy_net
+                    if isinstance(layer, torch.nn.Linear)]
     seen = model.get_vec_normalize_env().obs_rms
     mean, std = (torch.as_tensor(x, dtype=torch.float32) for x in (seen.mean, np.sqrt(seen.var + 1e-8)))
-    raw = torch.nn.Linear(first.in_features, first.out_features)  # the same layer with the normalisation inside
+    raw = torch.nn.Linear(first.in_features,
+                          first.out_features)  # the same layer with the normalisation inside
     with torch.no_grad():
         raw.weight.copy_(first.weight / std)
         raw.bias.copy_(first.bias - raw.weight @ mean)
@@ -75,7 +82,10 @@ def actor(model) -> tuple[list[torch.nn.Linear], str]:
 
 
 def play(layers: list[torch.nn.Linear], between: str, env: gymnasium.Env, episodes: int) -> np.ndarray:
-    """Returns of `episodes` without noise. Ends are squashed as in training: by tanh for TD3, at the limits for PPO."""
+    """Returns of `episodes` without noise.
+
+    Ends are squashed as in training: by tanh for TD3, at the limits for PPO.
+    """
     returns = np.zeros(episodes)
     for i in range(episodes):
         x, over = env.reset()[0], False
@@ -109,14 +119,18 @@ def train(task: str, steps: int, seed: int, folder: Path) -> None:
             with torch.no_grad():
                 layers, between = actor(self.model)
                 returns = play(layers, between, test, 10)
-            score = returns.mean() - returns.std() / 2   # an expert that seldom falls is worth more than one that runs fast
+            # an expert that seldom falls is worth more than one that runs fast
+            score = returns.mean() - returns.std() / 2
             print(f"{task} {self.num_timesteps:8d} steps {time.time() - began:6.0f} s "
                   f"return {returns.mean():7.0f} (sd {returns.std():.0f})", flush=True)
             if score > self.best:
                 self.best = score
-                write({f"{i}.{name}": value.detach().contiguous() for i, layer in enumerate(layers) for name, value in layer.state_dict().items()},
-                      {"env": task, "algorithm": type(self.model).__name__, "between": between, "steps": self.num_timesteps, "seed": seed,
-                       "versions": {"stable_baselines3": stable_baselines3.__version__, "torch": torch.__version__.split("+")[0],
+                write({f"{i}.{name}": value.detach().contiguous() for i, layer in enumerate(layers)
+                       for name, value in layer.state_dict().items()},
+                      {"env": task, "algorithm": type(self.model).__name__, "between": between,
+                       "steps": self.num_timesteps, "seed": seed,
+                       "versions": {"stable_baselines3": stable_baselines3.__version__,
+                                    "torch": torch.__version__.split("+")[0],
                                     "gymnasium": gymnasium.__version__, "mujoco": mujoco.__version__}},
                       folder / f"{task}.safetensors")
             return score < ENOUGH[task]
@@ -136,7 +150,8 @@ def measure(task: str, folder: Path) -> None:
     import ilsupport as il
     file = folder / f"{task}.safetensors"
     with safe_open(file, "pt") as old:
-        about, tensors = json.loads(old.metadata()["expert"]), {name: old.get_tensor(name).clone() for name in old.keys()}
+        about, tensors = json.loads(old.metadata()["expert"]), {name: old.get_tensor(name).clone()
+                                                                for name in old.keys()}
     env = il.Gymnasium(task)
     about |= {"observations": env.observation_space.shape[0], "measured": [0, 0, 0, 1]}
     write(tensors, about, file)

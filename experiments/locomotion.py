@@ -1,11 +1,13 @@
 """Make page 10's table: what students of the four locomotion experts earn.
 
-    python experiments/locomotion.py                 # all tasks; a task takes five minutes on one core, the ant ten
+    python experiments/locomotion.py                 # all tasks; each takes five minutes, the ant ten
     python experiments/locomotion.py Hopper-v5       # one of them
 
-Writes `notebooks/_data/locomotion.json` after every cell: stopped at any moment it goes on where it was. Everything
-is made anew when the recipe, a row or a version of what it stands on has changed, a task when its expert has. What
-changes a number otherwise (`Task.train`, say) has to be told by hand: delete the file. A number is a mean over ten students, trained as one stack from ten initialisations, of three episodes each; `Task.demonstrations` says who sees what.
+Writes `notebooks/_data/locomotion.json` after every cell: stopped at any moment it goes on where it was.
+Everything is made anew when the recipe, a row or a version of what it stands on has changed, a task when its
+expert has. What changes a number otherwise (`Task.train`, say) has to be told by hand: delete the file. A
+number is a mean over ten students, trained as one stack from ten initialisations, of three episodes each;
+`Task.demonstrations` says who sees what.
 """
 from __future__ import annotations
 
@@ -29,14 +31,15 @@ from ilsupport.experts import TASKS, WEIGHTS
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "notebooks" / "_data" / "locomotion.json"
 POOL = ROOT / "_build" / "locomotion"   # demonstrations, kept between runs, not in the repository
-RECIPE = {"students": 10, "episodes": 3, "pool": 50, "hidden": [64, 64], "batch_size": 64, "steps_at_lr": [[8000, 3e-3], [2000, 3e-4]],
+RECIPE = {"students": 10, "episodes": 3, "pool": 50, "hidden": [64, 64], "batch_size": 64,
+          "steps_at_lr": [[8000, 3e-3], [2000, 3e-4]],
           "short": [[2000, 3e-3]], "rounds": 5, "episodes_a_round": 2, "chunk": 4, "sparse": 20, "seed": 2026}
 COLUMNS = {"Ant-v5": 27}                # like their expert, the ant's students do without the contact forces
 M = RECIPE["students"]
 
 
 class Task:
-    """One body: its environment, its expert, 50 demonstrations, and how its students are built and trained."""
+    """One body: its environment, its expert, 50 demonstrations, how its students are built and trained."""
 
     def __init__(self, name: str) -> None:
         self.name, self.env, self.expert = name, il.Gymnasium(name), il.LocomotionExpert(name)
@@ -45,30 +48,39 @@ class Task:
         file = POOL / f"{name}-{fingerprint(load_file(WEIGHTS / f'{name}.safetensors'))[:12]}.safetensors"
         if not file.exists():
             POOL.mkdir(parents=True, exist_ok=True)
-            il.rollout(self.env, self.expert, RECIPE["pool"], generator=il.generator(RECIPE["seed"])).save(file)
+            il.rollout(self.env, self.expert, RECIPE["pool"],
+                       generator=il.generator(RECIPE["seed"])).save(file)
         self.pool = il.Trajectories.load(file)
 
     def demonstrations(self, n: int) -> list[il.Trajectories]:
-        """`n` a student, from a pool of 50: 2 are its own, of 10 it shares half with each neighbour, 50 are everybody's."""
+        """`n` a student, from a pool of 50.
+
+        2 are its own, of 10 it shares half with each neighbour, 50 are everybody's.
+        """
         apart = len(self.pool) // M
         return [self.pool[[(apart * k + i) % len(self.pool) for i in range(n)]] for k in range(M)]
 
     def student(self, generator: torch.Generator, head: Callable = il.Gaussian, length: int = 1) -> il.View:
-        net = head(self.width, self.actions * length, hidden=RECIPE["hidden"], limits=(-1.0, 1.0), generator=il.spawn(generator, M))
+        net = head(self.width, self.actions * length, hidden=RECIPE["hidden"], limits=(-1.0, 1.0),
+                   generator=il.spawn(generator, M))
         return il.View(net, lambda obs: obs)
 
-    def train(self, student: il.View, data: list, *, generator: torch.Generator, plan: str = "steps_at_lr") -> il.History:
-        """Fit on observations whose every column has mean 0 and standard deviation 1 in the student's own data."""
+    def train(self, student: il.View, data: list, *, generator: torch.Generator,
+              plan: str = "steps_at_lr") -> il.History:
+        """Fit on observations whose every column has mean 0 and standard deviation 1 in the student's own
+        data."""
         seen = [(part if isinstance(part, tuple) else part.pairs())[0][:, :self.width] for part in data]
         mean = torch.stack([obs.mean(0) for obs in seen]).unsqueeze(1)
         std = torch.stack([obs.std(0) for obs in seen]).unsqueeze(1).clamp(min=1e-3)
         student.see = lambda obs: (obs[..., :self.width] - mean) / std
         for steps, lr in RECIPE[plan]:
-            history = il.fit(student, data, generator=generator, steps=steps, lr=lr, batch_size=RECIPE["batch_size"])
+            history = il.fit(student, data, generator=generator, steps=steps, lr=lr,
+                             batch_size=RECIPE["batch_size"])
         return history
 
 
-def clone(task: Task, g: torch.Generator, n: int, head: Callable = il.Gaussian, thin: int = 1, **plan: str) -> tuple:
+def clone(task: Task, g: torch.Generator, n: int, head: Callable = il.Gaussian, thin: int = 1,
+          **plan: str) -> tuple:
     data = [tuple(x[::thin] for x in part.pairs()) for part in task.demonstrations(n)]
     student = task.student(g, head)
     task.train(student, data, generator=g, **plan)
@@ -77,8 +89,8 @@ def clone(task: Task, g: torch.Generator, n: int, head: Callable = il.Gaussian, 
 
 def online(task: Task, g: torch.Generator, loop: Callable, **plan: str) -> tuple:
     """DAgger or DART."""
-    *_, last = loop(task.env, task.expert, task.student, rounds=RECIPE["rounds"], n=RECIPE["episodes_a_round"], generator=g,
-                    train=functools.partial(task.train, **plan))
+    *_, last = loop(task.env, task.expert, task.student, rounds=RECIPE["rounds"],
+                    n=RECIPE["episodes_a_round"], generator=g, train=functools.partial(task.train, **plan))
     return last.policy, sum(part.steps for part in last.data) / M
 
 
@@ -125,7 +137,8 @@ def cell(task: Task, row: str) -> dict:
     g = il.generator(seed)
     student, labels = ROWS[row](task, g)
     returns = il.rollout(task.env, student, RECIPE["episodes"], generator=g).returns().view(M, -1).mean(1)
-    return {"estimate": [round(x, 1) for x in il.Estimate.of(returns)], "returns": [round(x, 1) for x in returns.tolist()],
+    return {"estimate": [round(x, 1) for x in il.Estimate.of(returns)],
+            "returns": [round(x, 1) for x in returns.tolist()],
             "labels": round(labels), "seed": seed, "seconds": round(time.process_time() - began)}
 
 
@@ -137,13 +150,15 @@ def fill(table: dict, name: str) -> None:
     task = Task(name)
     data = fingerprint({"observations": task.pool.observations, "actions": task.pool.actions})
     column |= {"weights": weights, "data": data, "expert": list(task.expert.measured),
-               "pool": [round(x, 1) for x in il.Estimate.of(task.pool.returns())], "cells": column.get("cells", {})}
+               "pool": [round(x, 1) for x in il.Estimate.of(task.pool.returns())],
+               "cells": column.get("cells", {})}
     for row in ROWS:
         if row in column["cells"]:
             continue
         column["cells"][row] = cell(task, row)
         estimate = il.Estimate(*column["cells"][row]["estimate"])
-        print(f"{name:15s} {row:36s} {estimate}  {estimate.mean / task.expert.measured.mean:4.0%} of the expert", flush=True)
+        print(f"{name:15s} {row:36s} {estimate}  {estimate.mean / task.expert.measured.mean:4.0%} of the "
+              "expert", flush=True)
         fresh = TABLE.with_suffix(".new")
         fresh.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
         os.replace(fresh, TABLE)

@@ -13,6 +13,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "benchmarks"))
 import bench  # noqa: E402
 import data  # noqa: E402
 import report  # noqa: E402
+import rows  # noqa: E402
 
 RATES = {("ours", "a"): 3e6, ("ours", "b"): 1e6, ("ours cuda", "a"): 12e6}
 
@@ -28,7 +29,7 @@ class Worker:
 @pytest.mark.parametrize("unit, ours, there", [("steps/s", 3, 4), ("s", 1 / 3, 1 / 4)])
 def test_a_device_gets_a_column_of_its_own_beside_the_processors(unit, ours, there, tmp_path, monkeypatch):
     monkeypatch.setattr(bench, "Worker", Worker)
-    row = bench.Row("a thing", unit, "a", [bench.Against("peer", "ours", "b", 2)])
+    row = rows.Row("a thing", unit, "a", [rows.Against("peer", "ours", "b", 2)])
     plain, found = (bench.measure(row, {}, device) for device in (None, "cuda"))
     assert list(plain["samples"]) == ["ours", "peer"] and list(found["samples"]) == ["ours", "peer", "ours on cuda"]
     assert list(bench.measure(row._replace(device=False), {}, "cuda")["samples"]) == ["ours", "peer"]

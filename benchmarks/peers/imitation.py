@@ -32,14 +32,17 @@ def vector(n):
 
 
 def student(env, width, batch, demonstrations=None):
-    policy = ActorCriticPolicy(env.observation_space, env.action_space, lambda _: 1e-3, net_arch=[width, width])
-    return bc.BC(observation_space=env.observation_space, action_space=env.action_space, rng=np.random.default_rng(0),
-                 policy=policy, demonstrations=demonstrations, batch_size=batch, custom_logger=SILENT)
+    policy = ActorCriticPolicy(env.observation_space, env.action_space, lambda _: 1e-3,
+                               net_arch=[width, width])
+    return bc.BC(observation_space=env.observation_space, action_space=env.action_space,
+                 rng=np.random.default_rng(0), policy=policy, demonstrations=demonstrations, batch_size=batch,
+                 custom_logger=SILENT)
 
 
 def epoch(width, batch):
     obs, acts = cartpole()
-    data = Transitions(obs=obs, acts=acts, infos=np.array([{}] * len(obs)), next_obs=obs, dones=np.zeros(len(obs), bool))
+    data = Transitions(obs=obs, acts=acts, infos=np.array([{}] * len(obs)), next_obs=obs,
+                       dones=np.zeros(len(obs), bool))
     trainer = student(vector(1), width, batch, data)
     return seconds(lambda: trainer.train(n_epochs=1, progress_bar=False, log_interval=10**9))
 
@@ -48,14 +51,16 @@ def dagger():
     env = vector(8)
     expert = Expert(env.observation_space, env.action_space)
     trainer = SimpleDAggerTrainer(venv=env, scratch_dir=tempfile.mkdtemp(), expert_policy=expert,
-                                  bc_trainer=student(env, 32, 32), rng=np.random.default_rng(0), custom_logger=SILENT)
+                                  bc_trainer=student(env, 32, 32), rng=np.random.default_rng(0),
+                                  custom_logger=SILENT)
     labels, enough = 0, None
     took = 0.0
     test = vector(8)
     for _ in range(5):
         took += seconds(lambda: trainer.train(total_timesteps=4000, rollout_round_min_episodes=3,
                                               rollout_round_min_timesteps=4000,
-                                              bc_train_kwargs=dict(n_epochs=4, progress_bar=False, log_interval=10**9)))
+                                              bc_train_kwargs=dict(n_epochs=4, progress_bar=False,
+                                                                   log_interval=10**9)))
         labels += 4000
         mean, _ = evaluate_policy(trainer.policy, test, 50)
         if enough is None and mean >= 475:

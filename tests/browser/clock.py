@@ -1,7 +1,8 @@
 """A page whose time passes only when a test says so, so that no test depends on how fast the machine is."""
 from __future__ import annotations
 
-PATIENCE = 600_000  # ms of the real clock, after which something that has to happen has not: a machine may be busy
+# ms of the real clock, after which something that has to happen has not: a machine may be busy
+PATIENCE = 600_000
 FRAME = 50  # ms of the page's own time from one frame to the next: a step of the drive
 MOST = 4000  # frames that a condition may take: more than three minutes of the page's own time
 

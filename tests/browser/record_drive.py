@@ -26,17 +26,24 @@ const nothing = () => {}, get = (key) => state[key], send = (message) => { windo
 const model = { get, send, set: nothing, save_changes: nothing, on: nothing, off: nothing };
 ilWidget.render({ model, el: document.querySelector("#here") });
 </script>"""
-SEE = """(before) => { const now = document.querySelector("canvas").dataset; return now.t !== before && { ...now }; }"""
+SEE = """(before) => {
+  const now = document.querySelector("canvas").dataset;
+  return now.t !== before && { ...now };
+}"""
 
 
 def recording(widget: Drive) -> str:
-    """A page with the widget as a notebook has it, except that what it sends to Python stays in `window.sent`."""
+    """A page with the widget as a notebook has it, except that what it sends to Python stays in
+    `window.sent`."""
     source = widget._esm.replace("export default ", "const ilWidget = ")
     return PAGE.replace("SOURCE", source).replace("STATE", json.dumps(widget._state()))
 
 
 def fingers(rng: random.Random) -> Iterator[int]:
-    """Which key to hold, 1 left, -1 right, 0 none: sent the step and what is to be seen, answers what was seen before."""
+    """Which key to hold, 1 left, -1 right, 0 none.
+
+    Sent the step and what is to be seen, answers what was seen before.
+    """
     seen, key, away = [], 0, rng.randint(60, 120)
     while True:
         t, now = yield key

@@ -228,7 +228,8 @@ def test_python_and_the_figure_move_each_other_in_jupyterlab(browser, lab):
     page = lab.open(browser, "page.md")
     run(page, "notebook:run-all-cells")
     page.wait_for_selector(READY)
-    page.wait_for_function("document.querySelector('[data-value=T]').textContent === '500'")  # Python moved it
+    # Python moved it
+    page.wait_for_function("document.querySelector('[data-value=T]').textContent === '500'")
     before = curve(page, "exact")
     page.locator("[data-slider=eps]").press("ArrowRight")
     page.locator("[data-slider=rho]").press("End")
@@ -268,7 +269,8 @@ def test_a_film_plays_by_itself_and_stops_at_the_readers_word(show, film):
 def test_a_film_waits_for_readers_who_asked_for_less_motion_and_the_slider_moves_it(show, film):
     page = show(film, reduced_motion="reduce")
     page.wait_for_selector(".il-film figcaption:has-text('expert')")
-    assert page.locator(".il-film button").text_content() == "Play" and page.locator(".il-film input").input_value() == "0"
+    assert page.locator(".il-film button").text_content() == "Play"
+    assert page.locator(".il-film input").input_value() == "0"
     first = page.locator(".il-film svg").first.inner_html()
     page.locator(".il-film input").press("End")
     expert, limp = page.locator(".il-film figcaption").all_text_contents()

@@ -66,7 +66,7 @@ def test_space_and_enter_start_and_stop_and_escape_throws_away(show):
     assert status(page) == "Thrown away."
     page.get_by_role("button", name="Drive").click()
     until(page, "d.running === 'true'")
-    assert page.evaluate("document.activeElement === document.querySelector('canvas')"), "the keys steer at once"
+    assert page.evaluate("document.activeElement === document.querySelector('canvas')"), "the keys steer"
     page.get_by_role("button", name="Stop").click()
     until(page, "d.running === 'false'")
 
@@ -246,7 +246,8 @@ def test_a_keyboard_is_enough_and_a_screen_reader_is_told(show, steady):
     page.keyboard.press("Tab")
     canvas = page.get_by_role("application")
     assert page.evaluate("document.activeElement.tagName") == "CANVAS"
-    assert "You are at the wheel" in canvas.get_attribute("aria-label") and "←" in canvas.get_attribute("aria-label")
+    told = canvas.get_attribute("aria-label")
+    assert "You are at the wheel" in told and "←" in told
     for _ in range(3):
         page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.type") == "radio"
@@ -274,7 +275,7 @@ def test_less_motion_means_a_road_that_stands_still(show, steady):
     page.keyboard.down("ArrowRight")
     until(page, "+d.wheel < -0.5 && +d.t > 10")
     page.keyboard.up("ArrowRight")
-    corner = """() => { const canvas = document.querySelector("canvas"); const w = canvas.width, h = canvas.height;
+    corner = """() => { const canvas = document.querySelector("canvas"), w = canvas.width, h = canvas.height;
         return [...canvas.getContext("2d").getImageData(0, h - 40, w / 4, 40).data].join(); }"""
     t, before = now(page)["t"], page.evaluate(corner)
     until(page, f"+d.t > {t} + 3")

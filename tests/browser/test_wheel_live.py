@@ -89,7 +89,8 @@ drive
 ```
 
 ```{code-cell} ipython3
-print("Python has", drive.driven, tuple(drive.demonstrations.actions.shape), len(drive.labels[0]), len(drive.rounds))
+shape = tuple(drive.demonstrations.actions.shape)
+print("Python has", drive.driven, shape, len(drive.labels[0]), len(drive.rounds))
 ```
 
 ```{code-cell} ipython3

@@ -1,7 +1,7 @@
 """Runs the checks of an assignment in this process: what the tests of every homework share.
 
-PYTHONPATH=. python tests/homework/assignments.py says how much processor time the graded cells of each take (the bars: 1 s
-for the first, 20 s for the others, first imports of libraries not counted).
+PYTHONPATH=. python tests/homework/assignments.py says how much processor time the graded cells of each take
+(the bars: 1 s for the first, 20 s for the others, first imports of libraries not counted).
 """
 from __future__ import annotations
 
@@ -66,4 +66,5 @@ if __name__ == "__main__":
             names = run(each)
             worth = {question: score(each, question, dict(names))[0] for question in each.questions}
             seconds.append(time.process_time() - begun)
-        print(f"{each.name}: {seconds[1]:.2f} s, with first imports {seconds[0]:.2f} s; {sum(worth.values())} of {sum(each.points.values())} points")
+        print(f"{each.name}: {seconds[1]:.2f} s, with first imports {seconds[0]:.2f} s; "
+              f"{sum(worth.values())} of {sum(each.points.values())} points")

@@ -6,7 +6,7 @@ from coursework import build
 
 @fixture(scope="session")
 def built(tmp_path_factory):
-    """Everything that `make homework` makes, from sources with secrets planted where students must not look."""
+    """What `make homework` makes, from sources with secrets planted where students must not look."""
     folder = tmp_path_factory.mktemp("homework")
     planted = folder / "notebooks" / "homework"
     planted.mkdir(parents=True)
@@ -21,7 +21,8 @@ def plant(text: str) -> str:
     lines, count, hidden = [], 0, False
     for line in text.splitlines():
         lines.append(line)
-        hidden = hidden and line != "```" or line.startswith(":tags:") and ("hidden" in line or "mutant" in line)
+        tagged = line.startswith(":tags:") and ("hidden" in line or "mutant" in line)
+        hidden = hidden and line != "```" or tagged
         if line.strip() == "# BEGIN SOLUTION" or hidden and line.endswith(":") and line.startswith("def "):
             count += 1
             space = " " * (len(line) - len(line.lstrip()) + (0 if "SOLUTION" in line else 4))

@@ -1,4 +1,5 @@
-"""Every assignment: the solution has full marks, a blank one none, and no wrong answer that it ships gets through."""
+"""Every assignment: the solution has full marks, a blank one none, and no wrong answer that it ships gets
+through."""
 from __future__ import annotations
 
 import functools
@@ -10,9 +11,11 @@ from assignments import ALL, FOLDER, compiled, run, score, with_answer
 
 from coursework import source as sources
 
-QUESTIONS = [pytest.param(source, question, id=f"{source.name}-{question}") for source in ALL for question in source.questions]
+QUESTIONS = [pytest.param(source, question, id=f"{source.name}-{question}") for source in ALL
+             for question in source.questions]
 MUTANTS = [pytest.param(source, question, cell, id=f"{source.name}-{question}-{mistake}")
-           for source in ALL for question in source.questions for mistake, cell in source.mutants(question).items()]
+           for source in ALL for question in source.questions
+           for mistake, cell in source.mutants(question).items()]
 BOOK = FOLDER.parent
 
 
@@ -43,7 +46,8 @@ def test_a_wrong_answer_loses_points_and_is_told_why(source, question, mutant):
     points, said = score(source, question, with_answer(source, dict(solved(source.name)), mutant.text))
     assert points < source.points[question]
     for text in said:
-        assert re.search(r"expected .*\n.*got .*\n.*Reread page \d", text) or "your code stopped with" in text, text
+        assert re.search(r"expected .*\n.*got .*\n.*Reread page \d",
+                         text) or "your code stopped with" in text, text
 
 
 @pytest.mark.parametrize("source", ALL, ids=lambda source: source.name)
@@ -68,8 +72,9 @@ def test_feedback_points_at_a_page_and_a_part_that_exist(source, question):
         assert hints, "every check says what to reread"
         for hint in hints:
             number = re.search(r"page (\d+b?)", hint)[1]
-            page = next(BOOK.glob(f"{int(re.sub('b', '', number)):02d}{'b' if 'b' in number else ''}-*.md")).read_text(encoding="utf-8")
-            assert not re.search(r"equations? \(", hint), "numbers of equations run on from page to page: name the statement instead"
+            file = next(BOOK.glob(f"{int(number.removesuffix('b')):02d}{'b' * number.count('b')}-*.md"))
+            page = file.read_text(encoding="utf-8")
+            assert not re.search(r"equations? \(", hint), "numbers of equations run on: name the statement"
             for heading in re.findall(r"'([A-Z][^']+)'", hint):
                 assert heading in page, f"page {number} has no part named {heading}"
 
@@ -82,9 +87,11 @@ def test_feedback_points_at_a_page_and_a_part_that_exist(source, question):
 ])
 def test_a_source_that_breaks_the_format_is_refused(tmp_path, wrong, complaint):
     answer = "```{code-cell} ipython3\n:tags: [q1, answer]\n# BEGIN SOLUTION\nx = 1\n# END SOLUTION\n```\n"
-    checks = "".join(f"```{{code-cell}} ipython3\n:tags: [q1, {role}, 1-point]\ndef f(x): pass\n```\n" for role in ("check", "hidden"))
+    checks = "".join(f"```{{code-cell}} ipython3\n:tags: [q1, {role}, 1-point]\ndef f(x): pass\n```\n"
+                     for role in ("check", "hidden"))
     path = tmp_path / "hw9.md"
-    mutants = "".join(f"```{{code-cell}} ipython3\n:tags: [q1, mutant]\n# mutant: {i}\nx = {i}\n```\n" for i in range(4)) if wrong else ""
+    mutants = "".join(f"```{{code-cell}} ipython3\n:tags: [q1, mutant]\n# mutant: {i}\nx = {i}\n```\n"
+                      for i in range(4)) if wrong else ""
     path.write_text(f"# A homework\n\n{answer}{checks}{mutants}{wrong}", encoding="utf-8")
     with pytest.raises(ValueError, match=complaint):
         sources.read(path)

@@ -1,4 +1,7 @@
-"""Grading a folder: reading without trust, resuming, reports; and, slow, both tools on good, wrong and hostile notebooks."""
+"""Grading a folder: reading without trust, resuming, reports.
+
+And, slow, both tools on good, wrong and hostile notebooks.
+"""
 from __future__ import annotations
 
 import builtins
@@ -38,7 +41,13 @@ def released(built: Path, homework=HW1) -> bytes:
 
 
 def solutions(homework=HW1) -> list[str]:
-    return [sources.solved(cell.text) for cell in homework.cells if cell.role == "answer" or cell.kind == "code" and cell.role is None]
+    return [sources.solved(cell.text) for cell in homework.cells if cell.role == "answer"
+            or cell.kind == "code" and cell.role is None]
+
+
+def honest(built: Path) -> str:
+    """The first homework, solved."""
+    return json.dumps(hostile.notebook(json.loads(released(built)), solutions()))
 
 
 def rows(out: Path) -> dict[str, dict]:
@@ -47,7 +56,8 @@ def rows(out: Path) -> dict[str, dict]:
 
 
 def command(built: Path, folder: Path, out: Path, *more: str, homework=HW1) -> list[str]:
-    return [sys.executable, "-m", "coursework", str(built / homework.name), str(folder), "--out", str(out), *more]
+    return [sys.executable, "-m", "coursework", str(built / homework.name), str(folder), "--out", str(out),
+            *more]
 
 
 # --- fast: nothing is executed ---
@@ -62,7 +72,8 @@ def test_broken_files_are_refused_and_every_student_is_named(built, tmp_path):
             intake.cells(intake.content(each, HW1.name))
 
 
-@pytest.mark.parametrize("name", ["O'Neil, \"Ann\" $(touch x).ipynb", "=1+1.ipynb", "名前.ipynb", "a b.ipynb", "-rf.ipynb"])
+@pytest.mark.parametrize("name", ["O'Neil, \"Ann\" $(touch x).ipynb", "=1+1.ipynb", "名前.ipynb", "a b.ipynb",
+                                  "-rf.ipynb"])
 def test_odd_names_are_kept_apart_and_harmless(built, tmp_path, name):
     (tmp_path / name).write_bytes(released(built))
     (one,) = intake.find(tmp_path)
@@ -72,7 +83,8 @@ def test_odd_names_are_kept_apart_and_harmless(built, tmp_path, name):
 
 
 def test_names_that_look_alike_have_files_of_their_own():
-    assert len({intake.Submission(name, Path()).stem for name in ("a b", "a-b", "a/b", "a.b", "名", "前")}) == 6
+    names = ("a b", "a-b", "a/b", "a.b", "名", "前")
+    assert len({intake.Submission(name, Path()).stem for name in names}) == 6
 
 
 def test_canvas_names_carry_the_number(tmp_path):
@@ -86,13 +98,17 @@ def test_zips_and_folders_are_opened(built, tmp_path):
         archive.writestr("hw1.ipynb", released(built))
     (tmp_path / "ben" / "hw1").mkdir(parents=True)
     (tmp_path / "ben" / "hw1" / "hw1.ipynb").write_bytes(b"\xef\xbb\xbf" + released(built))
-    contents = {each.student: intake.answers(intake.cells(intake.content(each, HW1.name)), settings(built).bundle) for each in intake.find(tmp_path)}
+    contents = {each.student: intake.answers(intake.cells(intake.content(each, HW1.name)),
+                                             settings(built).bundle) for each in intake.find(tmp_path)}
     assert set(contents) == {"anna", "ben"}
     assert all(tampered == [] for _, tampered in contents.values())
 
 
 def test_a_course_folder_of_nbgrader_is_taken_as_it_is(built, tmp_path):
-    """submitted/STUDENT/hw1/hw1.ipynb, with other assignments beside it; who did not hand in this one is named all the same."""
+    """submitted/STUDENT/hw1/hw1.ipynb, with other assignments beside it.
+
+    Who did not hand in this one is named all the same.
+    """
     for name in ("ann/hw1", "ann/hw2", "ben/hw2"):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / f"{name[-3:]}.ipynb").write_bytes(released(built) + b" " * name.count("1"))
@@ -107,11 +123,13 @@ def test_a_course_folder_of_nbgrader_is_taken_as_it_is(built, tmp_path):
 def test_only_what_could_change_a_score_makes_it_grade_again(built):
     known = settings(built)
     prose = json.loads(json.dumps(known.bundle))
-    prose["released"]["cells"][1]["source"], prose["title"], prose["checks"][0]["reread"] = "Other words.", "Another title", "page 2"
+    prose["released"]["cells"][1]["source"], prose["title"] = "Other words.", "Another title"
+    prose["checks"][0]["reread"] = "page 2"
     assert prose["released"]["cells"][1]["cell_type"] == "markdown"
     assert grade.Settings(known.built, prose).version == known.version
     others = [settings(built, **more).version for more in ({"seconds": 9}, {"memory": 9}, {"boxed": False})]
-    for change in (lambda bundle: bundle["checks"][0].update(points=7), lambda bundle: bundle["cells"][0].update(source="pass"),
+    for change in (lambda bundle: bundle["checks"][0].update(points=7),
+                   lambda bundle: bundle["cells"][0].update(source="pass"),
                    lambda bundle: bundle["released"]["cells"][2].update(source="import os")):
         bundle = json.loads(json.dumps(known.bundle))
         change(bundle)
@@ -129,10 +147,12 @@ def test_exports_carry_the_columns_of_the_class_list_and_drop_nobody(built, tmp_
         points, *rows_ = csv.DictReader(file)
     assert points["Student"].strip() == "Points Possible"
     assert [(row["Student"], row["ID"], row["SIS Login ID"], row["Section"]) for row in rows_] == [
-        ("Miller, Ann", "4711", "am17", "A, B"), ("am17", "", "am17", ""), ("who", "", "who", ""), ("'=cmd(), \"X\"\u200b", "4713", "x1", "A")]
+        ("Miller, Ann", "4711", "am17", "A, B"), ("am17", "", "am17", ""), ("who", "", "who", ""),
+        ("'=cmd(), \"X\"\u200b", "4713", "x1", "A")]
     assert {row[settings(built).bundle["title"]] for row in rows_} == {"27"}
     with open(tmp_path / "gradescope.csv", encoding="utf-8", newline="") as file:
-        assert [(row["Name"], row["SID"], row["Total Score"]) for row in csv.DictReader(file)][0] == ("Miller, Ann", "u1", "27")
+        assert [(row["Name"], row["SID"], row["Total Score"])
+                for row in csv.DictReader(file)][0] == ("Miller, Ann", "u1", "27")
 
 
 class Liar:
@@ -151,7 +171,8 @@ class Liar:
 def test_no_check_is_fooled_by_a_liar_with_other_builtins(homework, monkeypatch):
     """In this process: such builtins break the tools long before a check is reached."""
     checks = [check for question in homework.questions for check in compiled(homework.name, question)]
-    lies = {"isinstance": lambda *_: True, "bool": lambda *_: True, "len": lambda *_: 2, "zip": lambda *_, **__: [], "enumerate": lambda *_: [],
+    lies = {"isinstance": lambda *_: True, "bool": lambda *_: True, "len": lambda *_: 2, "zip": lambda *_,
+            **__: [], "enumerate": lambda *_: [],
             "abs": lambda *_: 0, "max": lambda *_: 0, "float": lambda x=0: x, "type": lambda *_: real}
     real, passed = float, []
     with monkeypatch.context() as patch:
@@ -173,14 +194,73 @@ def test_tampering_is_seen_and_undone(built):
     assert seen == [] and not any("grader.check(" in cell for cell in code)
     code, seen = intake.answers(intake.cells(json.dumps(hostile.tampered(student)).encode()), bundle)
     assert len(seen) == 3 and "q1" in seen[0] and "metadata" in seen[1] and "marks" in seen[2]
-    _, seen = intake.answers(intake.cells(json.dumps(hostile.notebook(student, [hostile.OTTER])).encode()), bundle)
+    _, seen = intake.answers(intake.cells(json.dumps(hostile.notebook(student, [hostile.OTTER])).encode()),
+                             bundle)
     assert "otter" in seen[0]
+
+
+def handed_in(built: Path, changes: dict[str, dict], homework=HW1) -> tuple[list[str], list[str]]:
+    """What `answers` makes of a released notebook in which the cell that holds a text is changed so."""
+    student = json.loads(released(built, homework))
+    for text, change in changes.items():
+        (found,) = (cell for cell in student["cells"] if text in "".join(cell["source"]))
+        found.update(change)
+    bundle = json.loads((built / homework.name / "bundle.json").read_text(encoding="utf-8"))
+    return intake.answers(intake.cells(json.dumps(student).encode()), bundle)
+
+
+@pytest.mark.parametrize("kind", ["markdown", "raw"])
+def test_an_answer_in_a_cell_that_is_not_run_is_flagged_by_its_question(built, kind):
+    solved, last = sources.solved(HW1.answer("q1").text), sources.solved(HW1.answer("q9").text)
+    code, seen = handed_in(built, {"def bc_loss": {"cell_type": kind, "source": solved, "metadata": {}}})
+    assert seen == ["the answer to q1 stands in a cell that is not run"]
+    assert not any("def bc_loss" in cell for cell in code)
+    student = json.loads(released(built))
+    student["cells"].append({"cell_type": kind, "source": last, "metadata": {}})
+    _, seen = intake.answers(intake.cells(json.dumps(student).encode()), settings(built).bundle)
+    assert seen == ["the answer to q9 stands in a cell that is not run"]
+
+
+def test_an_answer_that_is_gone_is_flagged_and_one_that_moved_is_not(built):
+    gone, other = {"source": "", "metadata": {}}, {"source": "x = 1\nbc_loss: object = len", "metadata": {}}
+    assert handed_in(built, {"def bc_loss": gone})[1] == ["the answer to q1 is gone"]
+    assert handed_in(built, {"def bc_loss": other})[1] == []
+
+
+@pytest.mark.parametrize("homework", ALL, ids=lambda homework: homework.name)
+def test_every_answer_is_known_by_a_name_that_its_checks_ask_for(built, homework):
+    bundle = json.loads((built / homework.name / "bundle.json").read_text(encoding="utf-8"))
+    assert set(bundle["answers"]) == set(homework.questions) and all(bundle["answers"].values())
+    texts = [sources.solved(cell.text) for cell in homework.cells if cell.kind == "code"]
+    student = hostile.notebook(json.loads(released(built, homework)), texts)
+    _, seen = intake.answers(intake.cells(json.dumps(student).encode()), bundle)
+    assert not any("answer" in what for what in seen)
+
+
+@pytest.mark.parametrize("homework", [each for each in ALL if any(cell.role == "experiment"
+                                                                  for cell in each.cells)],
+                         ids=lambda homework: homework.name)
+def test_an_experiment_whose_tag_was_lost_is_flagged_and_never_run(built, homework):
+    experiments = [cell.text for cell in homework.cells if cell.role == "experiment"]
+    code, seen = handed_in(built, {}, homework)
+    assert seen == [] and not any(text in cell for text in experiments for cell in code)
+    for text in experiments:
+        lines = text.splitlines()
+        changed = "\n".join(line for i, line in enumerate(lines) if i % 4 != 1) + "\nmore = [1, 2]  # seeds"
+        for left in (text, changed):
+            other, seen = handed_in(built, {text: {"source": left, "metadata": {}}}, homework)
+            assert seen == [f"an experiment has lost its tag, and was not run: {lines[0]}"] and other == code
+    for cell in homework.cells:  # and nothing else is taken for one
+        if cell.kind == "code" and cell.role in (None, "answer", "mutant"):
+            assert handed_in(built, {"grader.check_all": {"source": sources.solved(cell.text)}},
+                             homework)[0][-1] == sources.solved(cell.text)
 
 
 def result(built: Path, **more) -> dict:
     points = dict.fromkeys(settings(built).points, 3.0)
     tool = {"status": "ok", "scores": points}
-    return {"student": "ann", "canvas": "", "file": "ann.ipynb", "tampered": [], "said": {}, "otter": tool, "nbgrader": tool, "seconds": 1} | more
+    return {"student": "ann", "canvas": "", "file": "ann.ipynb", "tampered": [], "said": {}, "otter": tool,
+            "nbgrader": tool, "seconds": 1} | more
 
 
 def test_the_smaller_score_counts_and_differences_are_flagged(built):
@@ -189,7 +269,8 @@ def test_the_smaller_score_counts_and_differences_are_flagged(built):
     one = result(built, nbgrader=less)
     assert report.counted(one, known) == dict.fromkeys(known.points, 3.0) | {"q2": 1.0}
     assert report.flags(one) == ["tools differ: q2"]
-    assert report.flags(result(built, otter={"status": "timed out", "scores": less["scores"]}, nbgrader=less)) == ["otter timed out"]
+    assert report.flags(result(built, otter={"status": "timed out", "scores": less["scores"]},
+                               nbgrader=less)) == ["otter timed out"]
 
 
 def test_feedback_escapes_what_was_said_and_keeps_hidden_checks_to_itself(built):
@@ -200,12 +281,14 @@ def test_feedback_escapes_what_was_said_and_keeps_hidden_checks_to_itself(built)
 
 
 def test_tables_hold_no_formulas():
-    assert report.table(["student"], [["=cmd()"], ["+1"], ["@x"], [-1]]).splitlines()[1:] == ["'=cmd()", "'+1", "'@x", "-1"]
+    assert report.table(["student"], [["=cmd()"], ["+1"], ["@x"],
+                                      [-1]]).splitlines()[1:] == ["'=cmd()", "'+1", "'@x", "-1"]
 
 
 def test_without_a_sandbox_it_refuses_and_says_what_that_risks(built, tmp_path, monkeypatch):
     monkeypatch.setattr(sandbox, "usable", lambda: "bubblewrap is not installed here.")
-    with pytest.raises(SystemExit, match="(?s)bubblewrap is not installed.*runs as you.*--no-sandbox") as stopped:
+    said = "(?s)bubblewrap is not installed.*runs as you.*--no-sandbox"
+    with pytest.raises(SystemExit, match=said) as stopped:
         main([str(built / HW1.name), str(tmp_path), "--out", str(tmp_path / "out")])
     assert stopped.value.code != 0
     assert not (tmp_path / "out").exists()
@@ -240,8 +323,11 @@ def test_what_is_graded_is_not_graded_again(built, tmp_path, monkeypatch):
 @slow
 @boxed
 @pytest.mark.parametrize("homework", ALL, ids=lambda homework: homework.name)
-def test_both_tools_give_the_solution_all_a_blank_one_nothing_and_wrong_ones_what_they_are_worth(built, tmp_path, homework):
-    """The k-th wrong answers of all questions stand in one notebook; the fast tests say what each question is worth then."""
+def test_both_tools_give_every_notebook_what_it_is_worth(built, tmp_path, homework):
+    """The k-th wrong answers of all questions stand in one notebook.
+
+    The fast tests say what each question is worth then.
+    """
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
     student, solved, expected = json.loads(released(built, homework)), run(homework), {}
@@ -250,11 +336,13 @@ def test_both_tools_give_the_solution_all_a_blank_one_nothing_and_wrong_ones_wha
         for question in homework.questions:
             mutants = list(homework.mutants(question).values())
             if k < len(mutants):
-                with contextlib.suppress(ZeroDivisionError):  # it stands on another's wrong answer; the fast tests try it alone
+                # it stands on another's wrong answer; the fast tests try it alone
+                with contextlib.suppress(ZeroDivisionError):
                     space = with_answer(homework, space, mutants[k].text)
                     cells.append(mutants[k].text)
         (folder / f"wrong {k}.ipynb").write_text(json.dumps(hostile.notebook(student, cells)))
-        expected[f"wrong {k}"] = {question: score(homework, question, space)[0] for question in homework.questions}
+        expected[f"wrong {k}"] = {question: score(homework, question, space)[0]
+                                  for question in homework.questions}
     (folder / "right.ipynb").write_text(json.dumps(hostile.notebook(student, solutions(homework))))
     (folder / "blank.ipynb").write_bytes(released(built, homework))
     expected |= {"right": homework.points, "blank": dict.fromkeys(homework.questions, 0)}
@@ -279,21 +367,26 @@ def harm(built, tmp_path_factory):
     with socket.create_server(("0.0.0.0", 0)) as server:
         server.settimeout(0)
         most = hostile.write(folder, solutions(), released(built), {
-            "solutions": str(reach / "solutions.ipynb"), "gradebook": str(gradebook), "marker": str(reach / "marker"),
+            "solutions": str(reach / "solutions.ipynb"), "gradebook": str(gradebook),
+            "marker": str(reach / "marker"),
             "port": server.getsockname()[1]})
         refused = hostile.broken(folder, released(built))
         for name in ("0 honest", "zz honest"):
-            (folder / f"{name}.ipynb").write_text(json.dumps(hostile.notebook(json.loads(released(built)), solutions())))
-        before = {path: hashlib.sha256(path.read_bytes()).digest() for path in [gradebook, *folder.glob("*honest.ipynb")]}
+            (folder / f"{name}.ipynb").write_text(honest(built))
+        before = {path: hashlib.sha256(path.read_bytes()).digest()
+                  for path in [gradebook, *folder.glob("*honest.ipynb")]}
         # Two only wait, for minutes, until the limit comes; a third keeps the processors busy.
-        done = subprocess.run(command(built, folder, out, "--seconds", "30", "--jobs", "3"), capture_output=True, text=True)
+        done = subprocess.run(command(built, folder, out, "--seconds", "30", "--jobs", "3"),
+                              capture_output=True, text=True)
         try:
             reached = server.accept()
         except BlockingIOError:
             reached = None
-    changed = [path for path, digest in before.items() if hashlib.sha256(path.read_bytes()).digest() != digest]
+    changed = [path for path, digest in before.items()
+               if hashlib.sha256(path.read_bytes()).digest() != digest]
     assert done.returncode == 0, done.stderr[-3000:]
-    return {"rows": rows(out), "most": most, "refused": refused, "reached": reached, "changed": changed, "reach": reach, "out": out}
+    return {"rows": rows(out), "most": most, "refused": refused, "reached": reached, "changed": changed,
+            "reach": reach, "out": out}
 
 
 @slow
@@ -301,13 +394,15 @@ def harm(built, tmp_path_factory):
 def test_no_submission_stops_the_batch_or_changes_another_score(harm):
     assert set(harm["rows"]) == {"0 honest", "zz honest", *harm["most"], *harm["refused"]}
     assert [float(harm["rows"][name]["score"]) for name in ("0 honest", "zz honest")] == [27, 27]
-    assert {name: row["score"] for name, row in harm["rows"].items() if name in harm["refused"]} == dict.fromkeys(harm["refused"], "0")
+    assert {name: row["score"] for name, row in harm["rows"].items()
+            if name in harm["refused"]} == dict.fromkeys(harm["refused"], "0")
 
 
 @slow
 @boxed
 def test_no_submission_scores_more_than_its_honest_worth(harm):
-    assert {name: harm["rows"][name]["score"] for name, most in harm["most"].items() if float(harm["rows"][name]["score"]) > most} == {}
+    assert {name: harm["rows"][name]["score"] for name, most in harm["most"].items()
+            if float(harm["rows"][name]["score"]) > most} == {}
 
 
 @slow
@@ -320,7 +415,8 @@ def test_who_only_loops_or_exits_in_an_answer_loses_that_answer(harm):
 @slow
 @boxed
 def test_whoever_attacks_a_tool_is_flagged(harm):
-    for name in ("quits at the top", "changes Otter", "hides its errors", "kills its kernel", "kills everything", "fork bomb", "tampered", "does not run",
+    for name in ("quits at the top", "changes Otter", "hides its errors", "kills its kernel",
+                 "kills everything", "fork bomb", "tampered", "does not run",
                  "changes the tools", "fails by exiting", "rewrites the checks", "jumps over the checks",
                  *harm["refused"]):
         assert harm["rows"][name]["flag"] != "", name
@@ -332,7 +428,8 @@ def test_nothing_is_reached_and_nothing_stays_behind(harm):
     assert harm["reached"] is None and harm["changed"] == []
     assert sorted(path.name for path in harm["reach"].iterdir()) == ["solutions.ipynb"]
     assert [p for p in psutil.process_iter(["cmdline"]) if "98765" in (p.info["cmdline"] or [])] == []
-    assert not any("secret_" in path.read_text(encoding="utf-8").lower() for path in (harm["out"] / "feedback").iterdir())
+    assert not any("secret_" in path.read_text(encoding="utf-8").lower()
+                   for path in (harm["out"] / "feedback").iterdir())
 
 
 @slow
@@ -349,7 +446,7 @@ def test_a_killed_batch_leaves_no_process_and_goes_on(built, tmp_path):
     children = psutil.Process(batch_.pid).children(recursive=True)
     batch_.send_signal(signal.SIGKILL)
     batch_.wait()
-    _, alive = psutil.wait_procs(children, timeout=20)
+    _, alive = psutil.wait_procs(children, timeout=600)
     assert alive == []
     batch_.stderr.close()
     subprocess.run(command(built, folder, out), check=True)
@@ -362,7 +459,7 @@ def test_a_killed_batch_leaves_no_process_and_goes_on(built, tmp_path):
 @slow
 def test_without_a_sandbox_an_honest_notebook_is_graded_too(built, tmp_path):
     (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "ann.ipynb").write_text(json.dumps(hostile.notebook(json.loads(released(built)), solutions())))
+    (tmp_path / "in" / "ann.ipynb").write_text(honest(built))
     subprocess.run(command(built, tmp_path / "in", tmp_path / "out", "--no-sandbox"), check=True)
     assert rows(tmp_path / "out")["ann"]["score"] == "27"
 
@@ -375,8 +472,9 @@ def test_a_normal_user_grades_too(built, tmp_path):
     for name in ("in", "out", "home"):
         (tmp_path / name).mkdir()
         (tmp_path / name).chmod(0o777)
-    (tmp_path / "in" / "ann.ipynb").write_text(json.dumps(hostile.notebook(json.loads(released(built)), solutions())))
-    opened = [path for path in [built, *built.parents, tmp_path, *tmp_path.parents] if path.stat().st_uid == 0 and path != Path("/")]
+    (tmp_path / "in" / "ann.ipynb").write_text(honest(built))
+    opened = [path for path in [built, *built.parents, tmp_path, *tmp_path.parents] if path.stat().st_uid == 0
+              and path != Path("/")]
     modes = {path: path.stat().st_mode for path in opened}
     python = Path(os.path.realpath(sys.executable)).parent.parent
     show = []
@@ -386,9 +484,10 @@ def test_a_normal_user_grades_too(built, tmp_path):
     try:
         for path in opened:
             path.chmod(path.stat().st_mode | 0o055)
-        subprocess.run(["bwrap", "--dev-bind", "/", "/", *show, "--", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-                        *command(built, tmp_path / "in", tmp_path / "out")], check=True, cwd=tmp_path / "home",
-                       env=os.environ | {"HOME": str(tmp_path / "home")})
+        subprocess.run(["bwrap", "--dev-bind", "/", "/", *show, "--", "setpriv", "--reuid=65534",
+                        "--regid=65534", "--clear-groups",
+                        *command(built, tmp_path / "in", tmp_path / "out")], check=True,
+                       cwd=tmp_path / "home", env=os.environ | {"HOME": str(tmp_path / "home")})
     finally:
         for path, mode in modes.items():
             path.chmod(mode)

@@ -16,8 +16,10 @@ ROSTER = """\ufeffStudent,ID,SIS User ID,SIS Login ID,Section,Homework 0 (12)
 """
 
 
-@pytest.mark.parametrize(("name", "number"), [("millerann_LATE_4711_8_hw1", "4711"), ("am17", "4711"), ("Ann Miller", "4711"), ("Miller, Ann", "4711"),
-                                              ("jose", "4712"), ("José Ödön", "4712"), ("x1", "4713"), ("B2", "2"), ("Bo Lee", None), ("who", None)])
+@pytest.mark.parametrize(("name", "number"), [("millerann_LATE_4711_8_hw1", "4711"), ("am17", "4711"),
+                                              ("Ann Miller", "4711"), ("Miller, Ann", "4711"),
+                                              ("jose", "4712"), ("José Ödön", "4712"), ("x1", "4713"),
+                                              ("B2", "2"), ("Bo Lee", None), ("who", None)])
 def test_a_class_list_says_who_is_who(tmp_path, name, number):
     (tmp_path / "list.csv").write_text(ROSTER, encoding="utf-8")
     (tmp_path / "in").mkdir()
@@ -28,7 +30,8 @@ def test_a_class_list_says_who_is_who(tmp_path, name, number):
 
 
 def test_gradescopes_roster_is_read_and_a_list_of_something_else_refused(tmp_path):
-    (tmp_path / "list.csv").write_text("First Name,Last Name,SID,Email\nAnn,Miller,007,ann@uni.edu\n", encoding="utf-8")
+    (tmp_path / "list.csv").write_text("First Name,Last Name,SID,Email\nAnn,Miller,007,ann@uni.edu\n",
+                                       encoding="utf-8")
     rows = roster.read(tmp_path / "list.csv")
     assert [roster.find(name, "", rows) for name in ("ann", "007", "Ann Miller", "millerann")] == rows * 4
     (tmp_path / "list.csv").write_text("colour,size\nred,3\n", encoding="utf-8")
