@@ -37,7 +37,6 @@ ROOT = PAGES.parent
 MEMORY = 1.5 * 2**30  # bytes that a page may need
 EVERY = 20  # seconds between two signs of life
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-AGAIN = 'make book ARGS="{}"'
 
 
 class Wrong(Exception):
@@ -118,7 +117,7 @@ def at_once() -> int:
 
 
 async def execute(page: Page, timeout: float) -> float:
-    """Run the page's cells in a kernel of its own; returns the seconds it took. Raises Wrong, saying where."""
+    """Run the page's cells in a kernel of its own; returns the seconds it took. Raises Wrong: where, why."""
     start = time.monotonic()
     client = NotebookClient(page.notebook, timeout=timeout, kernel_name="python3", store_widget_state=False,
                             record_timing=False, resources={"metadata": {"path": str(PAGES)}})
@@ -130,13 +129,11 @@ async def execute(page: Page, timeout: float) -> float:
                     kernel.transport, kernel.ip = "ipc", str(Path(sockets) / "kernel")
                 await client.async_execute()
     except CellExecutionError as error:
-        cell = next(cell for cell in reversed(page.code) if any(o.output_type == "error"
-                                                                for o in cell.outputs))
-        raise Wrong(f"{page.where(cell)}: {error.ename}: {error.evalue}\n{error.traceback}") from error
+        failed = [cell for cell in page.code if any(o.output_type == "error" for o in cell.outputs)]
+        raise Wrong(f"{page.where(failed[-1])}: {error.ename}: {error.evalue}\n{error.traceback}") from error
     except CellTimeoutError as error:
-        cell = [cell for cell in page.code if cell.execution_count is not None
-                or cell.outputs][-1:] or page.code[:1]
-        raise Wrong(f"{page.where(cell[0])}: this cell, or the next one, took over {timeout:g} s") from error
+        begun = [cell for cell in page.code if cell.execution_count or cell.outputs] or page.code
+        raise Wrong(f"{page.where(begun[-1])}: this cell, or the next, took over {timeout:g} s") from error
     except DeadKernelError as error:
         raise Wrong(f"{page.name}.md: its Python died, most often because the memory is full") from error
     for cell in page.code:
@@ -148,8 +145,8 @@ async def execute(page: Page, timeout: float) -> float:
 
 def keep(page: Page, seconds: float) -> None:
     """Store an executed page; a build that is stopped halfway goes on from here."""
-    page.notebook.metadata["executed"] = {"key": page.key, "seconds": round(seconds, 2),
-                                          "tables": page.tables}
+    page.notebook.metadata["executed"] = {
+        "key": page.key, "seconds": round(seconds, 2), "tables": page.tables}
     half = page.file.with_suffix(".half")
     nbformat.write(page.notebook, half)
     half.replace(page.file)
@@ -222,11 +219,38 @@ def hand_over(pages: list[Page], target: Path) -> None:
         executed = iter([cell for cell in page.last.cells if cell.cell_type == "code"])
         for cell in page.code:
             cell.outputs, cell.execution_count = (last := next(executed)).outputs, last.execution_count
-        page.notebook.metadata.update({key: page.last.metadata[key] for key in ("language_info",)
-                                       if key in page.last.metadata})
+        page.notebook.metadata["language_info"] = page.last.metadata.get("language_info", {})
         bundle = CacheBundleIn(page.notebook, str(PAGES / f"{page.name}.md"),
                                data={"execution_seconds": page.seconds})
         cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+
+
+def contents() -> list[str]:
+    """The pages of the book, in reading order."""
+    toc = yaml.safe_load((PAGES / "_toc.yml").read_text(encoding="utf-8"))
+    return [toc["root"], *(chapter["file"] for part in toc.get("parts", []) for chapter in part["chapters"])]
+
+
+def build(target: Path, named: list[str]) -> None:
+    """Execute what has to be, and the named pages, and hand all to the site. Raises Wrong."""
+    names, settings = contents(), yaml.safe_load((ROOT / "book.yml").read_text(encoding="utf-8"))
+    if unknown := [name for name in named if name not in names]:
+        raise Wrong(f"There is no page {unknown[0]!r}, expected one of {', '.join(names)}")
+    executed = target / "executed"
+    executed.mkdir(parents=True, exist_ok=True)
+    pages = read(names, settings, executed)
+    due = [page for page in pages if page.name in named or not page.fresh]
+    if not due:
+        print("==> No page has to be executed", flush=True)
+    elif wrong := asyncio.run(execute_all(due, settings["execute"]["timeout"])):
+        raise Wrong("\n\n".join(["", *wrong, f"{len(wrong)} of {len(due)} pages failed"]))
+    for page in pages:
+        if page.last.metadata.executed.tables != page.tables:
+            print(f"==> {page.name} reads a table that changed since it was executed "
+                  f"({', '.join(page.tables)}); to execute it again: make book ARGS={page.name}", flush=True)
+    for left in set(executed.glob("*.ipynb")) - {page.file for page in pages}:
+        left.unlink()
+    hand_over(pages, target)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -235,36 +259,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("target", type=Path)
     parser.add_argument("named", nargs="*", metavar="page")
     options = parser.parse_args(arguments)
-    toc = yaml.safe_load((PAGES / "_toc.yml").read_text(encoding="utf-8"))
-    names = [toc["root"], *(chapter["file"] for part in toc.get("parts", []) for chapter in part["chapters"])]
-    if unknown := [name for name in options.named if name not in names]:
-        sys.exit(f"There is no page {unknown[0]!r}, expected one of {', '.join(names)}")
-    settings = yaml.safe_load((ROOT / "book.yml").read_text(encoding="utf-8"))
-    executed = options.target / "executed"
-    executed.mkdir(parents=True, exist_ok=True)
     try:
-        pages = read(names, settings, executed)
+        build(options.target, options.named)
     except Wrong as problem:
-        sys.exit(str(problem))
-    due = [page for page in pages if page.name in options.named or not page.fresh]
-    try:
-        wrong = asyncio.run(execute_all(due, settings["execute"]["timeout"])) if due else []
+        sys.exit(str(problem) if sys.stderr.isatty() else COLOURS.sub("", str(problem)))
     except KeyboardInterrupt:
         sys.exit("\nStopped; what was executed is kept")
-    if not due:
-        print("==> No page has to be executed", flush=True)
-    if wrong:
-        text = "\n\n".join(wrong)
-        sys.exit(f"\n{text if sys.stdout.isatty() else COLOURS.sub('', text)}\n\n{len(wrong)} of {len(due)} "
-                 "pages failed")
-    for page in pages:
-        if page.last.metadata.executed.tables != page.tables:
-            print(f"==> {page.name} reads a table that changed since it was executed "
-                  f"({', '.join(page.tables)}); to execute it again: {AGAIN.format(page.name)}", flush=True)
-    for left in executed.glob("*.ipynb"):
-        if left.stem not in names:
-            left.unlink()
-    hand_over(pages, options.target)
 
 
 if __name__ == "__main__":

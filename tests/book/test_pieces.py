@@ -142,7 +142,7 @@ def test_a_page_is_executed_when_what_it_reaches_changed_and_for_nothing_else(bo
     assert book() == []
     said = capsys.readouterr().out
     assert "index reads a table that changed since it was executed (table.json)" in said
-    assert 'make book ARGS="index"' in said
+    assert "make book ARGS=index" in said
     assert book("index") == ["index"] and "{'a': 2}" in outputs(book, "index")
     assert "changed since" not in capsys.readouterr().out
     change(book, "ilsupport/_checks.py", "return x", "return 2 * x")
