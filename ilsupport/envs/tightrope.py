@@ -32,7 +32,7 @@ def _direction(device: torch.device, dtype: torch.dtype) -> Tensor:
 def right_action(obs: Float[Tensor, "n 9"]) -> Int[Tensor, "n"]:
     """On the rope lean right where the wind along `DIRECTION` is positive, else left; off it, climb."""
     lean = obs @ _direction(obs.device, obs.dtype) > 0
-    return torch.where(obs[..., 0] > 0.5, lean.long(), CLIMB)
+    return torch.where(obs[..., 0] > 0.5, lean, CLIMB)
 
 
 class Tightrope(Env):
@@ -70,13 +70,12 @@ class Tightrope(Env):
 
     def _next(self, action: Tensor) -> tuple[Tensor, Tensor]:
         right = self._whole(action) == right_action(self._obs)
-        on = self._obs[:, 0] > 0.5
         if self.absorbing:
-            right = right & on
+            right = right & (self._obs[:, 0] > 0.5)
         put_back = right
         if self.rho > 0:
             lucky = torch.rand(self._n, generator=self._generator, device=self.device) < self.rho
-            put_back = right | (lucky & ~on)
+            put_back = right | lucky & (self._obs[:, 0] < 0.5)
         return self._look(put_back), right.to(self.dtype) - 1
 
     def _look(self, on: Tensor) -> Tensor:
