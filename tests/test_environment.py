@@ -69,3 +69,5 @@ def test_python_versions_agree():
     oldest = PROJECT["requires-python"].removeprefix(">=")
     assert Version(conda.removeprefix("python=")) >= Version(oldest)
     assert ".".join(map(str, tasks.PYTHONS[0])) == oldest
+    (first, second), (_, last) = tasks.PYTHONS
+    assert all(f"{first}.{minor}" in read("README.md") for minor in range(second, last + 1))

@@ -88,21 +88,23 @@ class Package:
         for base, attributes in chains(tree):
             module = bound.get(base)
             if module and self.is_package(module):
-                for attribute in attributes:
-                    before, module = module, self.define(module, attribute)
-                    if not self.is_package(module) or module == before:
-                        break
-                found |= {module} if attributes and (module == before
-                                                     or not self.is_package(module)) else self.inside(module)
+                found |= self._follow(module, attributes)
         for text in strings(tree):
             if re.match(rf"{self.name}\.\w", text):
-                module = text.split(":")[0]
-                while module and module not in self.modules:
-                    module = module.rpartition(".")[0]
-                found |= {module} - {self.name}
+                parts = text.split(":")[0].split(".")
+                found |= {".".join(parts[:n]) for n in range(2, len(parts) + 1)} & set(self.modules)
             elif text.startswith(f"{self.name}/"):  # an id that some module registers
-                found |= {name for name in self.modules if text in self.strings(name)}
+                found |= {name for name in self.modules
+                          if any(known.startswith(text) for known in self.strings(name))}
         return found
+
+    def _follow(self, package: str, attributes: list[str]) -> set[str]:
+        """Where `package.a.b` leads: to one module, or to all of a package of which nothing is named."""
+        for attribute in attributes:
+            before, package = package, self.define(package, attribute)
+            if package == before or not self.is_package(package):
+                return {package}
+        return self.inside(package)
 
     def reached(self, code: str) -> set[Path]:
         """The modules and data files of the package that this code reaches, directly or not."""
@@ -115,16 +117,17 @@ class Package:
                 ahead |= self.used(module)
         named = set(strings(tree)).union(*map(self.strings, modules))
         endings = tuple(text for text in named if text.endswith(DATA) and not text.startswith("*"))
-        return {self.modules[module] for module in modules} | {path for path in self.data
-                                                               if str(path).endswith(endings)}
+        data = {path for path in self.data if str(path).endswith(endings)}
+        return data | {self.modules[module] for module in modules}
 
     def effects(self) -> str:
         """What the package's `__init__` files do beside offering names, as code: they run before any page."""
         kept = []
         for module in filter(self.is_package, self.modules):
             kept += [node for node in self.tree(module).body
-                     if not isinstance(node, (ast.Import, ast.ImportFrom, ast.Assign))
-                     and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))]
+                     if not isinstance(node, (ast.Import, ast.ImportFrom))
+                     and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+                     and not (isinstance(node, ast.Assign) and "__" in ast.unparse(node.targets[0]))]
         return "\n".join(map(ast.unparse, kept))
 
 
