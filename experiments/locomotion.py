@@ -5,8 +5,7 @@
 
 Writes `notebooks/_data/locomotion.json` after every cell: stopped at any moment it goes on where it was.
 Everything is made anew when the recipe, a row or a version of what it stands on has changed, a task when its
-expert has. What changes a number otherwise (`Task.train`, say) has to be told by hand: delete the file. A
-number is a mean over ten students, trained as one stack from ten initialisations, of three episodes each;
+expert has. What changes a number otherwise (`Task.train`, say) has to be said in the recipe. A number is a mean over ten students, trained as one stack from ten initialisations, of three episodes each;
 `Task.demonstrations` says who sees what.
 """
 from __future__ import annotations
@@ -15,7 +14,6 @@ import argparse
 import functools
 import hashlib
 import json
-import os
 import platform
 import time
 from collections.abc import Callable
@@ -27,13 +25,15 @@ from safetensors.torch import load_file
 
 import ilsupport as il
 from ilsupport.experts import TASKS, WEIGHTS
+from ilsupport.files import write_atomically
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "notebooks" / "_data" / "locomotion.json"
 POOL = ROOT / "_build" / "locomotion"   # demonstrations, kept between runs, not in the repository
 RECIPE = {"students": 10, "episodes": 3, "pool": 50, "hidden": [64, 64], "batch_size": 64,
           "steps_at_lr": [[8000, 3e-3], [2000, 3e-4]],
-          "short": [[2000, 3e-3]], "rounds": 5, "episodes_a_round": 2, "chunk": 4, "sparse": 20, "seed": 2026}
+          "short": [[2000, 3e-3]], "rounds": 5, "episodes_a_round": 2, "chunk": 4, "sparse": 20, "seed": 2026,
+          "standardised": "observations and torques", "chunks": "to the last step"}
 COLUMNS = {"Ant-v5": 27}                # like their expert, the ant's students do without the contact forces
 M = RECIPE["students"]
 
@@ -48,9 +48,8 @@ class Task:
         file = POOL / f"{name}-{fingerprint(load_file(WEIGHTS / f'{name}.safetensors'))[:12]}.safetensors"
         if not file.exists():
             POOL.mkdir(parents=True, exist_ok=True)
-            il.rollout(self.env, self.expert, RECIPE["pool"],
-                       generator=il.generator(RECIPE["seed"])).save(file)
-        self.pool = il.Trajectories.load(file)
+            il.save(il.rollout(self.env, self.expert, RECIPE["pool"], generator=il.generator(RECIPE["seed"])), file)
+        self.pool = il.load(file)
 
     def demonstrations(self, n: int) -> list[il.Trajectories]:
         """`n` a student, from a pool of 50.
@@ -63,18 +62,12 @@ class Task:
     def student(self, generator: torch.Generator, head: Callable = il.Gaussian, length: int = 1) -> il.View:
         net = head(self.width, self.actions * length, hidden=RECIPE["hidden"], limits=(-1.0, 1.0),
                    generator=il.spawn(generator, M))
-        return il.View(net, lambda obs: obs)
+        return il.View(net, lambda obs: obs[..., :self.width])
 
-    def train(self, student: il.View, data: list, *, generator: torch.Generator,
+    def train(self, student: il.Policy, data: list, *, generator: torch.Generator,
               plan: str = "steps_at_lr") -> il.History:
-        """Fit on observations whose every column has mean 0 and standard deviation 1 in the student's own
-        data."""
-        seen = [(part if isinstance(part, tuple) else part.pairs())[0][:, :self.width] for part in data]
-        mean = torch.stack([obs.mean(0) for obs in seen]).unsqueeze(1)
-        std = torch.stack([obs.std(0) for obs in seen]).unsqueeze(1).clamp(min=1e-3)
-        student.see = lambda obs: (obs[..., :self.width] - mean) / std
         for steps, lr in RECIPE[plan]:
-            history = il.fit(student, data, generator=generator, steps=steps, lr=lr,
+            history = il.fit(student, data, generator=generator, steps=steps, lr=lr, schedule=il.constant,
                              batch_size=RECIPE["batch_size"])
         return history
 
@@ -96,9 +89,9 @@ def online(task: Task, g: torch.Generator, loop: Callable, **plan: str) -> tuple
 
 def chunked(task: Task, g: torch.Generator) -> tuple:
     demonstrations, length = task.demonstrations(10), RECIPE["chunk"]
-    student = task.student(g, length=length)
+    student = il.Chunked(task.student(g, length=length), length)
     task.train(student, [il.chunks(part, length) for part in demonstrations], generator=g)
-    return il.Chunked(student, length), sum(part.steps for part in demonstrations) / M
+    return student, sum(part.steps for part in demonstrations) / M
 
 
 ROWS = {
@@ -159,9 +152,8 @@ def fill(table: dict, name: str) -> None:
         estimate = il.Estimate(*column["cells"][row]["estimate"])
         print(f"{name:15s} {row:36s} {estimate}  {estimate.mean / task.expert.measured.mean:4.0%} of the "
               "expert", flush=True)
-        fresh = TABLE.with_suffix(".new")
-        fresh.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
-        os.replace(fresh, TABLE)
+        text = json.dumps(table, indent=1) + "\n"
+        write_atomically(TABLE, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def main() -> None:
