@@ -31,10 +31,12 @@ def test_a_device_gets_a_column_of_its_own_beside_the_processors(unit, ours, the
     monkeypatch.setattr(bench, "Worker", Worker)
     row = rows.Row("a thing", unit, "a", [rows.Against("peer", "ours", "b", 2)])
     plain, found = (bench.measure(row, {}, device) for device in (None, "cuda"))
-    assert list(plain["samples"]) == ["ours", "peer"] and list(found["samples"]) == ["ours", "peer", "ours on cuda"]
+    assert list(plain["samples"]) == ["ours",
+                                      "peer"] and list(found["samples"]) == ["ours", "peer", "ours on cuda"]
     assert list(bench.measure(row._replace(device=False), {}, "cuda")["samples"]) == ["ours", "peer"]
     found["verdicts"] = bench.verdicts(row, found)
-    assert {v["peer"]: v["ratio"] for v in found["verdicts"]} == pytest.approx({"peer": ours, "ours on cuda": there})
+    ratios = {v["peer"]: v["ratio"] for v in found["verdicts"]}
+    assert ratios == pytest.approx({"peer": ours, "ours on cuda": there})
     path = tmp_path / "here.json"
     path.write_text(json.dumps({"machine": {"GPU": "of some kind"}, "rows": {"x": found}}))
     report.write_report(path, {"x": row})

@@ -65,8 +65,10 @@ EXPERTS = {
     "tightrope": (lambda: tightrope_expert, 9), "brake light": (lambda: brakelight_expert, 3),
     "CartPole": (lambda: cartpole_expert, 4), "Pendulum": (lambda: pendulum_expert, 3),
     "driving": (lambda: driving_expert, 8), "fork": (lambda: ForkExpert(generator(0)), 4),
-    "reach": (lambda: ReachExpert(Reach()), 4), "play": (lambda: ReachPlay(Reach(), generator=generator(0)), 4),
-    **{task: (lambda task=task: LocomotionExpert(task), LocomotionExpert(task).width) for task in experts.TASKS},
+    "reach": (lambda: ReachExpert(Reach()), 4), "play": (lambda: ReachPlay(Reach(), generator=generator(0)),
+                                                         4),
+    **{task: (lambda task=task: LocomotionExpert(task), LocomotionExpert(task).width)
+       for task in experts.TASKS},
 }
 
 
