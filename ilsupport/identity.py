@@ -100,7 +100,7 @@ def _object(thing: object, inside: tuple[int, ...]) -> dict:
     if isinstance(thing, Configured):
         about["settings"] = describe(thing.settings(), inside)
     if isinstance(thing, nn.Module):
-        about["modules"] = [type(module).__qualname__ for module in thing.modules()]
+        about["modules"] = repr(thing).split("\n")
         about["weights"] = fingerprint([x for item in thing.state_dict().items() for x in item])
     if len(about) == 1:
         public = {k: v for k, v in getattr(thing, "__dict__", {}).items() if not k.startswith("_")}
@@ -121,8 +121,7 @@ def _function(f: types.FunctionType, inside: tuple[int, ...]) -> dict:
     return {"function": f"{f.__module__}.{f.__qualname__}",
             "code": hashlib.sha256(_code(code)).hexdigest()[:16],
             "defaults": describe([f.__defaults__, f.__kwdefaults__], inside),
-            "closes "
-            "over": describe(dict(zip(code.co_freevars, cells)), inside), "uses": describe(local, inside)}
+            "closure": describe(dict(zip(code.co_freevars, cells)), inside), "uses": describe(local, inside)}
 
 
 def _names(code: types.CodeType) -> set[str]:
@@ -130,7 +129,8 @@ def _names(code: types.CodeType) -> set[str]:
 
 
 def _code(code: types.CodeType) -> bytes:
-    constants = [_code(c) if isinstance(c, types.CodeType) else repr(c).encode() for c in code.co_consts]
+    constants = [_code(c) if isinstance(c, types.CodeType)  # sets come in another order in every process
+                 else repr(sorted(c, key=repr) if isinstance(c, frozenset) else c).encode() for c in code.co_consts]
     return b"\0".join([code.co_code, repr(code.co_names).encode(), repr(code.co_varnames).encode(),
                        *constants])
 
