@@ -92,15 +92,14 @@ class Checkpoint:
             return 0
         tensors, about = found
         check_same(self.path, about["identity"], self.identity)
-        self.policy.load_state_dict({name[7:]: t for name,
-                                     t in tensors.items() if name.startswith("policy/")})
+        weights = {name[7:]: t for name, t in tensors.items() if name.startswith("policy/")}
+        self.policy.load_state_dict(weights)
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
             if name.startswith("optimiser/"):
                 _, i, key = name.split("/")
                 state.setdefault(int(i), {})[key] = tensor
-        self.optimiser.load_state_dict({"state": state,
-                                        "param_groups": self.optimiser.state_dict()["param_groups"]})
+        self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": state})
         for i, generator in enumerate(self.generators):
             generator.set_state(tensors[f"generator/{i}"])
         for i, stream in enumerate(self.streams):
@@ -189,29 +188,24 @@ def sweep(experiment: Callable[..., object], settings: Sequence[dict], *, jobs: 
     and what was finished stays in the folder.
     """
     from joblib import Parallel, delayed
-    names = [_name(setting) for setting in settings]
+    names, results = [_name(setting) for setting in settings], {}
     if len(set(names)) < len(names):
         twice = next(setting for k, setting in enumerate(settings) if names[k] in names[:k])
-        raise ValueError(f"the settings {twice} come twice, expected each once; give repetitions a seed of "
-                         "their own.")
-    results: dict[int, object] = {}
+        raise ValueError(f"the settings {twice} come twice, expected each once; give repetitions a seed.")
+    files = [None if folder is None else Path(folder) / f"{name}.json" for name in names]
     if folder is not None:
-        files = [Path(folder) / f"{name}.json" for name in names]
         _own(Path(folder), experiment)
-        results = {k: kept for k, file in enumerate(files) if (kept := _kept(file, settings[k]))}
-    missing = [k for k in range(len(settings)) if k not in results]
-    runs = Parallel(n_jobs=jobs,
-                    return_as="generator_unordered")(delayed(_run)(experiment, k, settings[k])
-                                                     for k in missing)
+        results = {k: json.loads(file.read_text())["result"] for k, file in enumerate(files) if file.exists()}
+    runs = [delayed(_run)(experiment, k, setting) for k, setting in enumerate(settings) if k not in results]
     with Progress("sweep", "run", len(settings), shown=progress) as hook:
         hook(len(results), {})
-        for k, text in runs:
-            results[k] = (json.loads(text),)
+        for k, result in Parallel(n_jobs=jobs, return_as="generator_unordered")(runs):
+            results[k] = result
             if folder is not None:
-                about = f'{{"settings": {json.dumps(settings[k])}, "result": {text}}}\n'
-                write_atomically(files[k], lambda part: part.write_text(about))
+                text = json.dumps({"settings": settings[k], "result": result})
+                write_atomically(files[k], lambda part, text=text: part.write_text(text))
             hook(1, {})
-    return [results[k][0] for k in range(len(settings))]
+    return [results[k] for k in range(len(settings))]
 
 
 def _own(folder: Path, experiment: Callable) -> None:
@@ -224,11 +218,11 @@ def _own(folder: Path, experiment: Callable) -> None:
         write_atomically(file, lambda part: part.write_text(json.dumps(about, indent=1)))
 
 
-def _run(experiment: Callable[..., object], k: int, setting: dict) -> tuple[int, str]:
+def _run(experiment: Callable[..., object], k: int, setting: dict) -> tuple[int, object]:
     """Through JSON even on one core, so that a result is the same whichever way it came."""
     result = experiment(**setting)
     try:
-        return k, json.dumps(result, allow_nan=True)
+        return k, json.loads(json.dumps(result))
     except TypeError as error:
         raise ValueError(f"the experiment returned {type(result).__name__} ({error}), expected what JSON can "
                          "hold: numbers, text, lists and dictionaries.") from None
@@ -241,12 +235,3 @@ def _name(setting: dict) -> str:
         raise ValueError(f"the settings {setting} are not JSON ({error}), expected numbers, text, lists and "
                          "dictionaries: name a thing and look it up in the experiment.") from None
     return hashlib.sha256(text.encode()).hexdigest()[:20]
-
-
-def _kept(file: Path, setting: dict) -> tuple | None:
-    """A result in a file, as a tuple of one; None if there is no whole one."""
-    try:
-        found = json.loads(file.read_text())
-        return (found["result"],) if found["settings"] == json.loads(json.dumps(setting)) else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
