@@ -92,7 +92,8 @@ class Package:
         for text in strings(tree):
             if re.match(rf"{self.name}\.\w", text):
                 parts = text.split(":")[0].split(".")
-                found |= {".".join(parts[:n]) for n in range(2, len(parts) + 1)} & set(self.modules)
+                named = [".".join(parts[:n]) for n in range(2, len(parts) + 1)]
+                found |= set([module for module in named if module in self.modules][-1:])
             elif text.startswith(f"{self.name}/"):  # an id that some module registers
                 found |= {name for name in self.modules
                           if any(known.startswith(text) for known in self.strings(name))}
