@@ -8,12 +8,16 @@ from __future__ import annotations
 import functools
 import time
 
+import pytest
+
 import tasks
 from coursework import source as sources
 from coursework.source import Source
 
 FOLDER = tasks.ROOT / "notebooks" / "homework"
 ALL = sources.sources(FOLDER)
+# For tests of what was built: an assignment takes a quarter of a minute, so all but the first are slow.
+BUILT = [ALL[0], *(pytest.param(each, marks=pytest.mark.slow) for each in ALL[1:])]
 
 
 @functools.cache

@@ -19,10 +19,10 @@ from pathlib import Path
 import hostile
 import psutil
 import pytest
-from assignments import ALL, compiled, run, score, with_answer
+from assignments import ALL, BUILT, compiled, run, score, with_answer
 from test_roster import ROSTER
 
-from coursework import grade, intake, report, roster, sandbox
+from coursework import build, grade, intake, report, roster, sandbox
 from coursework import source as sources
 from coursework.__main__ import batch, main
 
@@ -227,7 +227,7 @@ def test_an_answer_that_is_gone_is_flagged_and_one_that_moved_is_not(built):
     assert handed_in(built, {"def bc_loss": other})[1] == []
 
 
-@pytest.mark.parametrize("homework", ALL, ids=lambda homework: homework.name)
+@pytest.mark.parametrize("homework", BUILT, ids=lambda homework: homework.name)
 def test_every_answer_is_known_by_a_name_that_its_checks_ask_for(built, homework):
     bundle = json.loads((built / homework.name / "bundle.json").read_text(encoding="utf-8"))
     assert set(bundle["answers"]) == set(homework.questions) and all(bundle["answers"].values())
@@ -237,23 +237,42 @@ def test_every_answer_is_known_by_a_name_that_its_checks_ask_for(built, homework
     assert not any("answer" in what for what in seen)
 
 
-@pytest.mark.parametrize("homework", [each for each in ALL if any(cell.role == "experiment"
-                                                                  for cell in each.cells)],
-                         ids=lambda homework: homework.name)
-def test_an_experiment_whose_tag_was_lost_is_flagged_and_never_run(built, homework):
-    experiments = [cell.text for cell in homework.cells if cell.role == "experiment"]
-    code, seen = handed_in(built, {}, homework)
-    assert seen == [] and not any(text in cell for text in experiments for cell in code)
-    for text in experiments:
+def given(homework) -> tuple[dict, dict]:
+    """A student notebook, as far as it can be had without Otter, and what grading knows of it."""
+    code = [cell for cell in homework.cells if cell.kind == "code"]
+    tags = {"experiment": {"tags": ["otter_ignore"]}, "answer": {}, None: {}}
+    student = sources.notebook([sources.code_cell(sources.blank(cell.text), tags[cell.role])
+                                for cell in code if cell.role in tags])
+    known = {"experiments": [cell.text for cell in homework.cells if cell.role == "experiment"],
+             "answers": {question: build.asked(homework, question) for question in homework.questions},
+             "released": student}
+    return student, known
+
+
+WITH_EXPERIMENTS = [each for each in ALL if any(cell.role == "experiment" for cell in each.cells)]
+
+
+@pytest.mark.parametrize("homework", WITH_EXPERIMENTS, ids=lambda homework: homework.name)
+def test_an_experiment_whose_tag_was_lost_is_flagged_and_never_run(homework):
+    student, bundle = given(homework)
+
+    def answers(**changes) -> tuple[list[str], list[str]]:
+        cells = [cell | changes.get(cell["id"].replace("-", "_"), {}) for cell in student["cells"]]
+        return intake.answers(intake.cells(json.dumps(student | {"cells": cells}).encode()), bundle)
+
+    code, seen = answers()
+    assert seen == [] and not any(text in cell for text in bundle["experiments"] for cell in code)
+    for text in bundle["experiments"]:
+        (place,) = (cell["id"].replace("-", "_") for cell in student["cells"] if cell["source"] == text)
         lines = text.splitlines()
         changed = "\n".join(line for i, line in enumerate(lines) if i % 4 != 1) + "\nmore = [1, 2]  # seeds"
         for left in (text, changed):
-            other, seen = handed_in(built, {text: {"source": left, "metadata": {}}}, homework)
-            assert seen == [f"an experiment has lost its tag, and was not run: {lines[0]}"] and other == code
+            assert answers(**{place: {"source": left, "metadata": {}}}) == (
+                code, [f"an experiment has lost its tag, and was not run: {lines[0]}"])
     for cell in homework.cells:  # and nothing else is taken for one
         if cell.kind == "code" and cell.role in (None, "answer", "mutant"):
-            assert handed_in(built, {"grader.check_all": {"source": sources.solved(cell.text)}},
-                             homework)[0][-1] == sources.solved(cell.text)
+            text = sources.solved(cell.text)
+            assert answers(cell_0={"source": text})[0][1] == text
 
 
 def result(built: Path, **more) -> dict:
