@@ -5,7 +5,8 @@
 
 Writes `notebooks/_data/locomotion.json` after every cell: stopped at any moment it goes on where it was.
 Everything is made anew when the recipe, a row or a version of what it stands on has changed, a task when its
-expert has. What changes a number otherwise (`Task.train`, say) has to be said in the recipe. A number is a mean over ten students, trained as one stack from ten initialisations, of three episodes each;
+expert has. What changes a number otherwise (`Task.train`, say) has to be said in the recipe. A number is a
+mean over ten students, trained as one stack from ten initialisations, of three episodes each;
 `Task.demonstrations` says who sees what.
 """
 from __future__ import annotations
@@ -48,7 +49,8 @@ class Task:
         file = POOL / f"{name}-{fingerprint(load_file(WEIGHTS / f'{name}.safetensors'))[:12]}.safetensors"
         if not file.exists():
             POOL.mkdir(parents=True, exist_ok=True)
-            il.save(il.rollout(self.env, self.expert, RECIPE["pool"], generator=il.generator(RECIPE["seed"])), file)
+            g = il.generator(RECIPE["seed"])
+            il.save(il.rollout(self.env, self.expert, RECIPE["pool"], generator=g), file)
         self.pool = il.load(file)
 
     def demonstrations(self, n: int) -> list[il.Trajectories]:
@@ -152,8 +154,8 @@ def fill(table: dict, name: str) -> None:
         estimate = il.Estimate(*column["cells"][row]["estimate"])
         print(f"{name:15s} {row:36s} {estimate}  {estimate.mean / task.expert.measured.mean:4.0%} of the "
               "expert", flush=True)
-        text = json.dumps(table, indent=1) + "\n"
-        write_atomically(TABLE, lambda part: part.write_text(text, encoding="utf-8"))
+        write_atomically(TABLE, lambda part: part.write_text(json.dumps(table, indent=1) + "\n",
+                                                             encoding="utf-8"))
 
 
 def main() -> None:

@@ -7,7 +7,8 @@ from certified_cases import F64, Case, certifies, equal
 
 
 def taught(k: float, b: float, keep: float, size: float) -> float:
-    """Least-squares spring of the recorded steering on the offset, from the stationary covariance of (offset, error)."""
+    """Least-squares spring of the recorded steering on the offset, from the stationary covariance of (offset,
+    error)."""
     step = torch.tensor([[1 - b * k, b], [0.0, keep]], dtype=F64)
     fresh = torch.tensor([[0.0, 0.0], [0.0, size**2]], dtype=F64)
     system = torch.eye(4, dtype=F64) - torch.kron(step, step)
@@ -16,7 +17,8 @@ def taught(k: float, b: float, keep: float, size: float) -> float:
 
 
 @certifies("prop-lasting-spring", "eq-lasting-spring",
-           wrong=("errors that last do no harm", "the lane forgotten", "wrong sign of the lane", "only what fades"))
+           wrong=("errors that last do no harm", "the lane forgotten", "wrong sign of the lane",
+                  "only what fades"))
 def lasting(c: Case, variant: str | None = None) -> None:
     b, keep = 0.1 + c.rho, min(c.eps, 0.99)
     k = (0.1 + 1.7 * c.gamma) / b  # 0 < b k < 2

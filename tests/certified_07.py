@@ -12,7 +12,10 @@ from torch.distributions import MultivariateNormal, Normal
 @certifies("prop-best-gaussian", "eq-best-gaussian",
            wrong=("at an answer, not between", "the spread of one answer", "variances alone"))
 def best_gaussian(c: Case, variant: str | None = None) -> None:
-    """Any finite set of answers, exactly: no Gaussian has less cross-entropy than the one with its moments."""
+    """Any finite set of answers, exactly.
+
+    No Gaussian has less cross-entropy than the one with its moments.
+    """
     d, n = 1 + c.T % 3, 8
     points = torch.randn(n, d, generator=c.generator, dtype=F64)
     points[0] += 3  # lopsided
@@ -35,7 +38,8 @@ def best_gaussian(c: Case, variant: str | None = None) -> None:
         other = shear @ covariance @ shear.T + 1e-6 * torch.eye(d, dtype=F64)
         for there, wide in ((at + move, spread), (at, other), (at + move, other)):
             at_most(claimed, cross_entropy(there, wide))
-        at_most(cross_entropy(at, other), cross_entropy(at + move, other))  # with any spread, the mean is best
+        at_most(cross_entropy(at, other),
+                cross_entropy(at + move, other))  # with any spread, the mean is best
 
 
 @certifies("eq-smoothing-price", wrong=("always log 2", "half of it forgotten"))
@@ -58,11 +62,13 @@ def smoothing_price(c: Case, variant: str | None = None) -> None:
     equal(0.5 * torch.log(2 * math.pi * math.e * spread) - entropy, price)
 
 
-@certifies("prop-side-by-side", "eq-total-correlation", wrong=("a coordinate forgotten", "nothing lost", "any product will do"))
+@certifies("prop-side-by-side", "eq-total-correlation", wrong=("a coordinate forgotten", "nothing lost",
+                                                               "any product will do"))
 def side_by_side(c: Case, variant: str | None = None) -> None:
     """A random joint table of three coordinates, sharp or flat, and one of independent coordinates."""
     shape = (2, 3, 2)
-    joint = (4 * c.rho * torch.randn(shape, generator=c.generator, dtype=F64)).flatten().softmax(0).view(shape)
+    joint = (4 * c.rho * torch.randn(shape, generator=c.generator,
+                                     dtype=F64)).flatten().softmax(0).view(shape)
     marginals = [joint.sum([j for j in range(3) if j != i]) for i in range(3)]
     outer = torch.einsum("i,j,k->ijk", *marginals)
 
@@ -74,7 +80,8 @@ def side_by_side(c: Case, variant: str | None = None) -> None:
 
     kept = marginals[1:] if variant == "a coordinate forgotten" else marginals
     lost = 0.0 if variant == "nothing lost" else sum(map(entropy, kept)) - entropy(joint)
-    others = [[torch.randn(len(m), generator=c.generator, dtype=F64).softmax(0) for m in marginals] for _ in range(5)]
+    others = [[torch.randn(len(m), generator=c.generator, dtype=F64).softmax(0) for m in marginals]
+              for _ in range(5)]
     best = others[0] if variant == "any product will do" else marginals
     equal(cross_entropy(best) - entropy(joint), lost)
     for q in others:

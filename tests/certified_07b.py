@@ -1,4 +1,7 @@
-"""Page 7b, certified: when a latent variable is not worth looking at. `certified_03.py` says what a check is."""
+"""Page 7b, certified: when a latent variable is not worth looking at.
+
+`certified_03.py` says what a check is.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,11 @@ def collapse(c: Case, variant: str | None = None) -> None:
     spectrum, axes = torch.linalg.eigh(C)
     floor = std if variant == "threshold at sigma" else std**2
     v = torch.full_like(spectrum, std**2) if variant == "die never used" else spectrum.clamp(min=floor)
-    claimed = -0.5 * ((2 * math.pi * v).log() + spectrum / v).sum() * (0.5 if variant == "every variance halved" else 1)
+    claimed = -0.5 * ((2 * math.pi * v).log()
+                      + spectrum / v).sum() * (0.5 if variant == "every variance halved" else 1)
 
-    def likelihood(W: torch.Tensor) -> torch.Tensor:  # mean over answers of log N(m, W W^T + std^2 I): what bounds the bound
+    # mean over answers of log N(m, W W^T + std^2 I): what bounds the bound
+    def likelihood(W: torch.Tensor) -> torch.Tensor:
         V = W @ W.mT + std**2 * torch.eye(d, dtype=F64)
         return -0.5 * (torch.logdet(2 * math.pi * V) + torch.linalg.solve(V, C).trace())
 
@@ -33,10 +38,12 @@ def collapse(c: Case, variant: str | None = None) -> None:
 
 
 def package_bound(spectrum: torch.Tensor, axes: torch.Tensor, std: float) -> torch.Tensor:
-    """`Latent.elbo` with the proof's decoder and encoder, at answers whose covariance is exactly the one wanted."""
+    """`Latent.elbo` with the proof's decoder and encoder, at answers whose covariance is exactly the one
+    wanted."""
     d = len(spectrum)
     W = axes * (spectrum - std**2).clamp(min=0).sqrt()
-    policy = Latent(1, d, latent_dim=d, std=std, hidden=(), generator=torch.Generator().manual_seed(0), dtype=F64)
+    policy = Latent(1, d, latent_dim=d, std=std, hidden=(), generator=torch.Generator().manual_seed(0),
+                    dtype=F64)
     posterior = torch.linalg.inv(torch.eye(d, dtype=F64) + W.mT @ W / std**2)
     with torch.no_grad():
         for net in (policy.encoder, policy.net):

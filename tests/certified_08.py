@@ -14,7 +14,10 @@ TAKEN, LIGHT = torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1])
 
 
 def road(q: float) -> MDP:
-    """States 2 taken + light; drive or brake; the road changes with chance q, the light shows the last action."""
+    """States 2 taken + light; drive or brake.
+
+    The road changes with chance q, the light shows the last action.
+    """
     P = torch.zeros(4, 2, 4, dtype=F64)
     for s, a in product(range(4), range(2)):
         P[s, a, 2 * TAKEN[s] + a] += 1 - q
@@ -23,7 +26,10 @@ def road(q: float) -> MDP:
 
 
 def driver(brakes: tuple[float, ...], e: float) -> torch.Tensor:
-    """Chances to brake at (camera, light) = 00, 01, 10, 11, as a policy of (taken, light): the camera is marginalised out."""
+    """Chances to brake at (camera, light) = 00, 01, 10, 11, as a policy of (taken, light).
+
+    The camera is marginalised out.
+    """
     table = torch.tensor(brakes, dtype=F64).view(2, 2)
     right, wrong = table[TAKEN, LIGHT], table[1 - TAKEN, LIGHT]
     brake = (1 - e) * right + e * wrong
@@ -34,7 +40,8 @@ COPY, TRUST = (0, 1, 0, 1), (0, 0, 1, 1)
 
 
 @certifies("prop-copycat", "eq-copycat-error", "eq-copycat-cost",
-           wrong=("the camera may be better than the light", "it errs less than q", "linear cost", "one step late"))
+           wrong=("the camera may be better than the light", "it errs less than q", "linear cost",
+                  "one step late"))
 def copycat(c: Case, variant: str | None = None) -> None:
     small, large = sorted((c.eps / 2, c.rho / 2))
     q, e = (large, small) if variant == "the camera may be better than the light" else (small, large)
@@ -49,7 +56,8 @@ def copycat(c: Case, variant: str | None = None) -> None:
     floor[0] = 0
     equal(errors(COPY), floor / 2 if variant == "it errs less than q" else floor)
     some = torch.rand(8, 4, generator=c.generator, dtype=F64).tolist()
-    for brakes in [*product((0, 1), repeat=4), *map(tuple, some)]:  # the error is linear in the policy: vertices suffice
+    for brakes in [*product((0, 1), repeat=4),
+                   *map(tuple, some)]:  # the error is linear in the policy: vertices suffice
         at_most(floor, errors(brakes) + (torch.arange(T) == 0))  # nothing is claimed at t = 0
     t = torch.arange(T, dtype=F64) + (variant == "one step late")
     paid = (1 - (1 - 2 * q) ** t) / 2

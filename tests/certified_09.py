@@ -7,7 +7,8 @@ from certified_cases import F64, Case, at_most, certifies, equal
 
 
 def gambler(p: float, h: float, x: float, rounds: int) -> float:
-    """The chance to gamble for G after `rounds`, by Bayes' rule on the joint law of order, action and outcome."""
+    """The chance to gamble for G after `rounds`, by Bayes' rule on the joint law of order, action and
+    outcome."""
     order = torch.tensor([1 - h, h], dtype=F64)  # G, H
     leads = torch.tensor([[1, 0], [p, 1 - p]], dtype=F64)  # action (sure, gamble), outcome (G, H)
     for _ in range(rounds):
@@ -18,7 +19,8 @@ def gambler(p: float, h: float, x: float, rounds: int) -> float:
 
 
 @certifies("prop-luck", "eq-luck-odds", "eq-luck-limit",
-           wrong=("orders for H forgotten", "limit without the share", "limit without 1 - p", "failures kept"))
+           wrong=("orders for H forgotten", "limit without the share", "limit without 1 - p",
+                  "failures kept"))
 def luck(c: Case, variant: str | None = None) -> None:
     p, h, x0 = 0.02 + 0.9 * c.eps, 0.02 + 0.6 * c.rho, 0.9 * c.gamma
     x = gambler(p, h, x0, 1)
@@ -27,7 +29,8 @@ def luck(c: Case, variant: str | None = None) -> None:
                "failures kept": (odds + h) / (1 - h)}.get(variant, p / (1 - h) * (odds + h))
     equal(x, claimed / (1 + claimed))
     limit = p * h / ((1 - p) * (1 - h))
-    limit = {"limit without the share": p / (1 - p), "limit without 1 - p": p * h / (1 - h)}.get(variant, limit)
+    limit = {"limit without the share": p / (1 - p),
+             "limit without 1 - p": p * h / (1 - h)}.get(variant, limit)
     slope, rounds = p / (1 - h), 400
     if slope < 0.9:  # geometric: 0.9 ** 400 is far below the tolerance
         equal(gambler(p, h, x0, rounds), limit)

@@ -1,4 +1,4 @@
-"""Page 10's table: complete, and made by the rows, experts, versions and, two lines aside, recipe of today."""
+"""Page 10's table: complete, made by the rows, experts, versions and, two lines aside, recipe of today."""
 from __future__ import annotations
 
 import json
@@ -19,11 +19,14 @@ SCRIPT = runpy.run_path(str(ROOT / "experiments" / "locomotion.py"))
 
 
 def test_its_rows_are_those_of_the_script():
-    assert TABLE["rows"] == SCRIPT["rows"](), "experiments/locomotion.py has changed: run it, it makes the table anew"
+    assert TABLE["rows"] == SCRIPT["rows"](), "experiments/locomotion.py has changed: make the table anew"
 
 
 def test_its_recipe_is_the_scripts_but_for_what_policies_do_by_themselves_since():
-    """The table stands until it is made anew. It was made with torques as they come, and with whole plans only."""
+    """The table stands until it is made anew.
+
+    It was made with torques as they come, and with whole plans only.
+    """
     since = {"standardised", "chunks"}
     assert TABLE["recipe"] == {key: value for key, value in SCRIPT["RECIPE"].items() if key not in since}
 
@@ -45,7 +48,8 @@ def test_every_cell_is_there_and_adds_up(task):
     seeds = [cell["seed"] for cell in column["cells"].values()]
     assert len(set(seeds)) == len(seeds)
     for cell in column["cells"].values():
-        assert len(cell["returns"]) == TABLE["recipe"]["students"] and all(map(math.isfinite, cell["returns"]))
+        assert len(cell["returns"]) == TABLE["recipe"]["students"]
+        assert all(map(math.isfinite, cell["returns"]))
         assert cell["estimate"] == pytest.approx(il.Estimate.of(cell["returns"]), abs=0.11)
 
 
@@ -55,8 +59,9 @@ def test_nobody_is_told_more_labels_than_ten_demonstrations_hold(task):
     for row, cell in cells.items():
         if "as many labels as 10" in row:
             assert 0 < cell["labels"] <= 10_000
-    assert cells["BC, 2 trajectories"]["labels"] < cells["BC, 10 trajectories"]["labels"] < cells["BC, 50 trajectories"]["labels"]
-    assert cells["BC, 2 trajectories, every 20th step"]["labels"] == pytest.approx(cells["BC, 2 trajectories"]["labels"] / 20, abs=1)
+    two, ten, fifty = (cells[f"BC, {n} trajectories"]["labels"] for n in (2, 10, 50))
+    assert two < ten < fifty
+    assert cells["BC, 2 trajectories, every 20th step"]["labels"] == pytest.approx(two / 20, abs=1)
 
 
 @pytest.mark.slow
