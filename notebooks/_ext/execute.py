@@ -35,7 +35,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 PAGES = Path(__file__).resolve().parent.parent
 ROOT = PAGES.parent
 MEMORY = 1.5 * 2**30  # bytes that a page may need
-EVERY = 20  # seconds between two signs of life
+EVERY = 30  # seconds between two signs of life
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -173,13 +173,14 @@ class Progress:
     async def signs_of_life(self) -> None:
         while True:
             await asyncio.sleep(EVERY)
-            self.say(f"[{self.total - len(self.left)}/{self.total}] ... about {self.remaining():.0f} s to go")
+            self.say(f"[{self.total - len(self.left)}/{self.total}] {self.remaining()}")
 
-    def remaining(self) -> float:
-        """From what each page took the last time."""
+    def remaining(self) -> str:
+        """From what each page took the last time; nothing is said where a page has no last time."""
         now = time.monotonic()
-        return sum(max(1, page.seconds - now + self.running.get(page.name, now))
-                   for page in self.left) / self.lanes
+        left = [page.seconds - now + self.running.get(page.name, now) for page in self.left]
+        known = all(page.last for page in self.left) and min(left) > 0
+        return f"... about {sum(left) / self.lanes:.0f} s to go" if known else "..."
 
 
 async def execute_all(pages: list[Page], timeout: float) -> list[str]:

@@ -179,15 +179,18 @@ def test_what_cannot_be_executed_is_refused_in_a_sentence(book):
 
 
 def test_progress_says_what_is_running_for_how_long_and_what_is_left(capsys, monkeypatch):
-    pages = [execute.Page(name, None, "", {}, Path(f"{name}.ipynb"), None) for name in ("a", "b", "c")]
+    last = execute.nbformat.v4.new_notebook(metadata={"executed": {"seconds": 30.0}})
+    pages = [execute.Page(name, None, "", {}, Path(f"{name}.ipynb"), last) for name in ("a", "b", "c")]
     now = 100.0
     monkeypatch.setattr(execute.time, "monotonic", lambda: now)
     progress = execute.Progress(pages, 2)
     progress.running |= {"a": 100.0, "b": 100.0}
     now = 110.0
-    assert progress.remaining() == (20 + 20 + 30) / 2, "a page never executed is taken to last 30 s"
+    assert progress.remaining() == "... about 35 s to go"
     progress.ended(pages[0], 10.0)
     assert capsys.readouterr().out == "    [1/3]  10.0 s  a   (running: b for 10 s)\n"
+    pages[1].last = None
+    assert progress.remaining() == "...", "nobody knows"
 
 
 def test_little_memory_means_one_page_at_a_time(monkeypatch):
