@@ -9,12 +9,12 @@ from ilsupport import (
     Tightrope,
     dagger,
     evaluate,
-    exponential,
+    exponential_beta,
     first_round_only,
     fit,
     generator,
-    linear,
-    mixture,
+    linear_beta,
+    mixed,
     rollout,
     spawn,
     tightrope_expert,
@@ -75,13 +75,13 @@ def test_one_seed_gives_one_run():
 
 def test_schedules():
     assert [first_round_only(i) for i in range(3)] == [1, 0, 0]
-    assert [exponential(0.5)(i) for i in range(3)] == [1, 0.5, 0.25]
-    assert [linear(2)(i) for i in range(4)] == [1, 0.5, 0, 0]
+    assert [exponential_beta(0.5)(i) for i in range(3)] == [1, 0.5, 0.25]
+    assert [linear_beta(2)(i) for i in range(4)] == [1, 0.5, 0, 0]
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.25, 1.0])
 def test_the_expert_acts_with_probability_beta(beta, device):
-    act = mixture(lambda o: torch.ones(len(o), device=o.device), lambda o: torch.zeros(len(o), device=o.device), beta,
+    act = mixed(lambda o: torch.ones(len(o), device=o.device), lambda o: torch.zeros(len(o), device=o.device), beta,
                   generator(0, device))
     share = float(act(torch.zeros(100_000, 1, device=device)).mean())
     assert abs(share - beta) <= 4 * (beta * (1 - beta) / 100_000) ** 0.5
@@ -112,7 +112,7 @@ def test_bad_settings_are_refused(options, message):
         next(run(**options))
 
 
-@pytest.mark.parametrize("make", [lambda: linear(0), lambda: exponential(1.5), lambda: exponential(-0.1)])
+@pytest.mark.parametrize("make", [lambda: linear_beta(0), lambda: exponential_beta(1.5), lambda: exponential_beta(-0.1)])
 def test_bad_schedules_are_refused(make):
     with pytest.raises(ValueError):
         make()
