@@ -19,6 +19,9 @@ PLAIN = (type(None), bool, int, float, complex, str, bytes, range, np.dtype, tor
          torch.Size)
 
 
+LIBRARIES = ("ilsupport", "torch", "gymnasium", "builtins")  # known by the names of their classes
+
+
 class Configured:
     """A base class that keeps the arguments of its own construction.
 
@@ -60,6 +63,10 @@ class _Named:
         return self.thing(*args, **kwargs)
 
 
+# What a function may find in its module and answer by, besides plain values and functions.
+HELD = (Tensor, np.ndarray, list, tuple, dict, nn.Module, Configured, functools.partial, types.MethodType, _Named)
+
+
 def describe(thing: object, _inside: tuple[int, ...] = ()) -> object:
     """What JSON can hold and tells this thing from others: types, settings, code, and hashes of numbers.
 
@@ -96,13 +103,14 @@ def describe(thing: object, _inside: tuple[int, ...] = ()) -> object:
 
 
 def _object(thing: object, inside: tuple[int, ...]) -> dict:
-    about: dict = {"type": describe(type(thing))}
+    about: dict = {"type": describe(type(thing)), **_own_code(type(thing))}
+    known = len(about)
     if isinstance(thing, Configured):
         about["settings"] = describe(thing.settings(), inside)
     if isinstance(thing, nn.Module):
         about["modules"] = repr(thing).split("\n")
         about["weights"] = fingerprint([x for item in thing.state_dict().items() for x in item])
-    if len(about) == 1:
+    if len(about) == known:
         public = {k: v for k, v in getattr(thing, "__dict__", {}).items() if not k.startswith("_")}
         if not public:
             raise ValueError(f"cannot tell this {type(thing).__qualname__} from another one; give it a name "
@@ -111,12 +119,19 @@ def _object(thing: object, inside: tuple[int, ...]) -> dict:
     return about
 
 
+def _own_code(kind: type) -> dict:
+    """A hash of the methods of a class that its user wrote, and may have edited since."""
+    own = [base for base in kind.__mro__ if base.__module__.split(".")[0] not in LIBRARIES]
+    code = [_code(f.__code__) for base in own for f in vars(base).values() if isinstance(f, types.FunctionType)]
+    return {"code": hashlib.sha256(b"\0".join(code)).hexdigest()[:16]} if code else {}
+
+
 def _function(f: types.FunctionType, inside: tuple[int, ...]) -> dict:
     code = f.__code__
     cells = [cell.cell_contents for cell in f.__closure__ or ()]
     used = {name: f.__globals__[name] for name in _names(code) if name in f.__globals__}
     local = {name: value for name, value in used.items()  # libraries are known by their names
-             if isinstance(value, (*PLAIN, Tensor, np.ndarray, list, tuple, dict))
+             if isinstance(value, (*PLAIN, *HELD))
              or getattr(value, "__module__", None) == f.__module__ and isinstance(value, types.FunctionType)}
     return {"function": f"{f.__module__}.{f.__qualname__}",
             "code": hashlib.sha256(_code(code)).hexdigest()[:16],

@@ -1,12 +1,12 @@
-"""`fit` learns, a stack learns what its students would alone, and trouble is named."""
+"""`fit` learns, takes data as they come, and names trouble; what every policy owes it: test_conformance.py."""
 import pytest
 import torch
 
 from ilsupport import (
     Categorical,
     Estimate,
-    Gaussian,
     Tightrope,
+    constant,
     error_rate,
     fit,
     generator,
@@ -17,60 +17,17 @@ from ilsupport import (
 
 
 def demonstrations(n=20, seed=0, dtype=torch.float32, device="cpu"):
-    return rollout(Tightrope(dtype=dtype, device=device), tightrope_expert, n, generator=generator(seed, device))
+    return rollout(Tightrope(dtype=dtype, device=device), tightrope_expert, n,
+                   generator=generator(seed, device))
 
 
 def test_fit_learns_the_expert(device, dtype):
     student = Categorical(9, 3, generator=generator(0, device), dtype=dtype)
-    history = fit(student, demonstrations(dtype=dtype, device=device), generator=generator(1, device), lr=3e-3)
+    history = fit(student, demonstrations(dtype=dtype, device=device), generator=generator(1, device),
+                  lr=3e-3)
     assert history.losses.shape == (2000,)
     assert history.losses[-100:].mean() < 0.1 * history.losses[:10].mean()
     assert error_rate(student, demonstrations(100, seed=2, dtype=dtype, device=device)).high < 0.05
-
-
-def test_one_seed_gives_one_result():
-    def weights():
-        student = Categorical(9, 3, generator=generator(0))
-        fit(student, demonstrations(), generator=generator(1), steps=50)
-        return torch.cat([p.flatten() for p in student.parameters()])
-    assert torch.equal(weights(), weights())
-
-
-@pytest.mark.parametrize("lr", [1e-2, [1e-2, 1e-3, 3e-3]], ids=["one rate", "three rates"])
-@pytest.mark.parametrize("sizes", [(5, 5, 5), (2, 5, 9)], ids=["equal data", "unequal data"])
-def test_a_stacked_student_learns_what_it_would_alone(lr, sizes, device):
-    data = [demonstrations(n, seed=n + k, dtype=torch.float64, device=device) for k, n in enumerate(sizes)]
-    options = dict(hidden=(16, 16), dtype=torch.float64)
-    together = Categorical(9, 3, generator=spawn(generator(0, device), 3), **options)
-    stacked = fit(together, data, generator=spawn(generator(1, device), 3), steps=300, lr=lr)
-    rates = [lr] * 3 if isinstance(lr, float) else lr
-    for k, (g, shuffle) in enumerate(zip(spawn(generator(0, device), 3), spawn(generator(1, device), 3))):
-        alone = Categorical(9, 3, generator=g, **options)
-        history = fit(alone, data[k], generator=shuffle, steps=300, lr=rates[k])
-        torch.testing.assert_close(stacked.losses[:, k], history.losses, rtol=1e-6, atol=1e-8)
-        for mine, ours in zip(alone.parameters(), together.parameters()):
-            torch.testing.assert_close(ours[k], mine, rtol=1e-5, atol=1e-6)  # Adam amplifies rounding where gradients vanish
-
-
-def test_gaussian_stack_learns_what_it_would_alone():
-    obs = torch.randn(400, 3, generator=generator(3), dtype=torch.float64)
-    data = (obs, obs[:, :2].sin())
-    together = Gaussian(3, 2, std=None, generator=spawn(generator(0), 2), dtype=torch.float64)
-    stacked = fit(together, data, generator=spawn(generator(1), 2), steps=200)
-    alone = Gaussian(3, 2, std=None, generator=spawn(generator(0), 2)[1], dtype=torch.float64)
-    history = fit(alone, data, generator=spawn(generator(1), 2)[1], steps=200)
-    torch.testing.assert_close(stacked.losses[:, 1], history.losses, rtol=1e-7, atol=1e-9)
-    assert history.losses[-20:].mean() < history.losses[:5].mean() - 1
-
-
-def test_autocast_reaches_the_same_held_out_loss():
-    data, held_out = demonstrations(50), demonstrations(100, seed=3).pairs()
-    losses = []
-    for autocast in (False, True):
-        student = Categorical(9, 3, generator=generator(0))
-        fit(student, data, generator=generator(1), steps=1000, lr=3e-3, autocast=autocast)
-        losses.append(float(student.loss(*held_out).detach()))
-    assert losses[1] < losses[0] + 0.02
 
 
 def test_the_users_thread_setting_comes_back():
@@ -79,7 +36,8 @@ def test_the_users_thread_setting_comes_back():
     try:
         fit(Categorical(9, 3, generator=generator(0)), demonstrations(), generator=generator(1), steps=5)
         with pytest.raises(FloatingPointError):
-            fit(Categorical(9, 3, generator=generator(0)), demonstrations(), generator=generator(1), steps=50, lr=1e30)
+            fit(Categorical(9, 3, generator=generator(0)), demonstrations(), generator=generator(1), steps=50,
+                lr=1e30)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
@@ -95,14 +53,15 @@ def test_the_global_generator_is_left_alone():
 
 def test_a_diverging_loss_names_its_step():
     with pytest.raises(FloatingPointError, match=r"at step \d+; lower the learning rate"):
-        fit(Categorical(9, 3, generator=generator(0)), demonstrations(), generator=generator(1), steps=200, lr=1e30)
+        fit(Categorical(9, 3, generator=generator(0)), demonstrations(), generator=generator(1), steps=200,
+            lr=1e30)
 
 
 @pytest.mark.parametrize("data, message", [
     ((torch.zeros(0, 9), torch.zeros(0, dtype=torch.long)), "at least one"),
     ((torch.zeros(3, 9), torch.zeros(2, dtype=torch.long)), "as many"),
     ((torch.full((3, 9), float("nan")), torch.zeros(3, dtype=torch.long)), "NaN"),
-    ((torch.zeros(3, 9), torch.full((3,), 7)), "expected integers 0 .. 2"),
+    ((torch.zeros(3, 9), torch.full((3,), 7)), "range from 7 to 7, expected whole numbers from 0 to 2"),
     ((torch.zeros(3, 9), torch.zeros(3)), "dtype"),
     ((torch.zeros(3, 8), torch.zeros(3, dtype=torch.long)), "expected"),
     ((torch.zeros(3, 9, dtype=torch.float64), torch.zeros(3, dtype=torch.long)), "dtype"),
@@ -113,22 +72,23 @@ def test_bad_data_is_refused(data, message):
 
 
 @pytest.mark.parametrize("options", [dict(steps=0), dict(batch_size=0), dict(lr=0.0), dict(lr=float("nan")),
-                                     dict(lr=[1e-3, 1e-3])])
+                                     dict(lr=[1e-3, 1e-3]), dict(lr=True)])
 def test_bad_options_are_refused(options):
-    with pytest.raises(ValueError, match="expected"):
+    with pytest.raises(ValueError, match="expected a positive number|must be at least 1"):
         fit(Categorical(9, 3, generator=generator(0)), demonstrations(), generator=generator(1), **options)
 
 
 def test_a_stack_wants_as_many_data_sets_as_students():
     with pytest.raises(ValueError, match="2 data sets for 3 students"):
-        fit(Categorical(9, 3, generator=spawn(generator(0), 3)), [demonstrations()] * 2, generator=generator(1))
+        fit(Categorical(9, 3, generator=spawn(generator(0), 3)), [demonstrations()] * 2,
+            generator=generator(1))
 
 
 def test_an_interrupted_fit_keeps_what_was_learnt():
     class Impatient(Categorical):
         calls = 0
 
-        def loss(self, obs, action):
+        def loss(self, obs, action, generator=None):
             self.calls += 1
             if self.calls == 500:
                 raise KeyboardInterrupt
@@ -168,7 +128,8 @@ def test_the_log_may_evaluate_the_policy_as_it_is_without_changing_what_it_learn
 
         def look(tag, value, step):
             curve.append((step, float(student.loss(*data.pairs()).detach())))
-        fit(student, data, generator=generator(1), steps=steps, log=look if watched else None)
+        fit(student, data, generator=generator(1), steps=steps, log=look if watched else None,
+            schedule=constant)
         return student
     assert torch.equal(train(600, watched=True).net.weights[0], train(600).net.weights[0])
     assert curve == [(steps, float(train(steps).loss(*data.pairs()).detach())) for steps in (200, 400, 600)]
@@ -179,8 +140,8 @@ def test_tensorboard_reads_it(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from torch.utils.tensorboard import SummaryWriter
     with SummaryWriter(tmp_path) as writer:
-        history = fit(Categorical(9, 3, generator=generator(0)), demonstrations(), generator=generator(1), steps=60,
-                      log=writer.add_scalar)
+        history = fit(Categorical(9, 3, generator=generator(0)), demonstrations(), generator=generator(1),
+                      steps=60, log=writer.add_scalar)
     events = EventAccumulator(str(tmp_path)).Reload().Scalars("loss")
     assert [event.step for event in events] == [60]
     assert events[0].value == pytest.approx(float(history.losses.mean()))

@@ -8,14 +8,9 @@ import torch
 from ilsupport import (
     Categorical,
     Chunked,
-    Diffusion,
-    Discretised,
-    Flow,
     Gaussian,
-    Latent,
-    Mixture,
+    Policy,
     Trajectories,
-    View,
     chunks,
     evaluate,
     fit,
@@ -42,10 +37,8 @@ class Clock:
         return self.x, action[:, 0], never, never
 
 
-class Scripted(torch.nn.Module):
+class Scripted(Policy):
     """Plans made at step t by copy c: 100 c + 10 t + 0, 1, 2."""
-
-    students, act_dim = None, 3
 
     def act(self, obs, generator=None):
         return 100 * obs[:, 1:] + 10 * obs[:, :1] + torch.arange(3.0, dtype=obs.dtype)
@@ -56,7 +49,8 @@ def played(policy, n=2):
 
 
 def test_open_loop_plays_each_plan_to_its_end():
-    assert played(Chunked(Scripted(), 3)).tolist() == [[0, 1, 2, 30, 31, 32, 60], [100, 101, 102, 130, 131, 132, 160]]
+    assert played(Chunked(Scripted(), 3)).tolist() == [[0, 1, 2, 30, 31, 32, 60],
+                                                       [100, 101, 102, 130, 131, 132, 160]]
 
 
 @pytest.mark.parametrize("m", [0.0, 0.5, 3.0])
@@ -67,7 +61,8 @@ def test_an_ensemble_weighs_all_plans_for_a_step_the_oldest_first(m):
         weights = [math.exp(-m * i) for i in range(len(said))]
         expected.append(sum(w * x for w, x in zip(weights, said)) / sum(weights))
     expected = torch.tensor(expected, dtype=torch.float64)
-    torch.testing.assert_close(played(Chunked(Scripted(), 3, ensemble=m)), torch.stack([expected, expected + 100]))
+    torch.testing.assert_close(played(Chunked(Scripted(), 3, ensemble=m)),
+                               torch.stack([expected, expected + 100]))
 
 
 @pytest.mark.parametrize("ensemble", [None, 0.3])
@@ -84,6 +79,9 @@ def test_a_chunk_of_one_is_the_head(ensemble, students):
 def test_every_batch_of_episodes_starts_with_an_empty_memory():
     policy = Chunked(Scripted(), 3)
     assert torch.equal(played(policy), played(policy)) and torch.equal(played(policy, 5)[:2], played(policy))
+    with pytest.raises(ValueError, match=r"a plan is in force for \(2,\) episodes, expected as many; call begin"):
+        policy.act(torch.tensor([[4.0, 1.0]]))
+    policy.begin()
     assert policy.act(torch.tensor([[4.0, 1.0]])).tolist() == [[140.0]]
 
 
@@ -103,42 +101,52 @@ def test_a_stack_is_its_students(ensemble):
     assert len(evaluate(Clock(), Chunked(stack, 3), 2, generator=generator(0))) == 2
 
 
-@pytest.mark.parametrize("students", [None, 2])
-@pytest.mark.parametrize("cls", [Diffusion, Discretised, Flow, Gaussian, Latent, Mixture])
-def test_any_continuous_head_makes_plans(cls, students):
-    """Also one that sees a part only; sampled from the same generator, plans are the same."""
-    make = lambda seed: generator(seed) if students is None else spawn(generator(seed), students)  # noqa: E731
-    policy = Chunked(View(cls(1, 3, generator=make(0), dtype=torch.float64), lambda obs: obs[..., :1]), 3, ensemble=0.1)
-    data = rollout(Clock(), lambda obs: torch.sin(obs[:, :1]), 4, generator=generator(0))
-    fit(policy, chunks(data, 3), generator=generator(1), steps=3, batch_size=8)
-    one, same, other = (rollout(Clock(), policy, 4, generator=generator(seed), sample=True).actions for seed in (2, 2, 3))
-    assert one.shape == (4 * (students or 1), 7, 1) and torch.equal(one, same) and not torch.equal(one, other)
-    best = rollout(Clock(), policy, 4, generator=generator(2)).actions
-    assert torch.equal(best, rollout(Clock(), policy, 4, generator=generator(3)).actions)
-
-
 def demonstrations(*lengths):
     episodes = [(torch.full((n, 1), float(i)), 10.0 * i + torch.stack([torch.arange(n), -torch.arange(n)], 1))
                 for i, n in enumerate(lengths)]
     return Trajectories.from_episodes(episodes)
 
 
-def test_chunks_are_actions_in_a_row_and_stop_where_the_episode_stops():
+def test_chunks_are_actions_in_a_row_of_every_step_and_end_where_the_episode_ends():
     obs, plans = chunks(demonstrations(4, 2, 3), 3)
-    assert obs[:, 0].tolist() == [0, 0, 2]
-    assert plans.tolist() == [[0, 0, 1, -1, 2, -2], [1, -1, 2, -2, 3, -3], [20, 20, 21, 19, 22, 18]]
+    assert obs[:, 0].tolist() == [0, 0, 0, 0, 1, 1, 2, 2, 2], "every observation stays"
+    nobody = [math.nan, math.nan]
+    said = [[0, 0, 1, -1, 2, -2], [1, -1, 2, -2, 3, -3], [2, -2, 3, -3, *nobody], [3, -3, *nobody * 2],
+            [10, 10, 11, 9, *nobody], [11, 9, *nobody * 2],
+            [20, 20, 21, 19, 22, 18], [21, 19, 22, 18, *nobody], [22, 18, *nobody * 2]]
+    torch.testing.assert_close(plans, torch.tensor(said), equal_nan=True)
     one = demonstrations(4, 2, 3)
     assert all(torch.equal(a, b) for a, b in zip(chunks(one, 1), one.pairs()))
 
 
-def test_fit_learns_the_plan():
+def test_fit_learns_the_plan_to_the_end_of_the_task():
+    """The last steps of an episode, where plans of full length are not to be had."""
     data = rollout(Clock(), lambda obs: torch.sin(obs[:, :1]), 8, generator=generator(0))
     policy = Chunked(Gaussian(2, 3, generator=generator(1), dtype=torch.float64), 3)
     pairs = chunks(data, 3)
     losses = fit(policy, pairs, generator=generator(2), steps=600, lr=1e-2).losses
-    assert losses[-1] < losses[0]
-    assert (policy.plan(pairs[0]).flatten(1) - pairs[1]).abs().mean() < 0.1
+    assert losses[-1] < losses[0] and pairs[0][:, 0].max() == 6
+    assert (policy.plan(pairs[0]).flatten(1) - pairs[1]).abs()[~pairs[1].isnan()].mean() < 0.1
     torch.testing.assert_close(policy.loss(*pairs), -policy.log_prob(*pairs).mean())
+
+
+def test_what_nobody_played_teaches_nothing():
+    """A plan that ends early moves the network as its beginning would alone."""
+    obs, plan = torch.randn(5, 2, generator=generator(0)), torch.randn(5, 6, generator=generator(1))
+    cut, policy = plan.clone(), Chunked(Gaussian(2, 6, generator=generator(2)), 3)
+    cut[:, 2:] = math.nan
+    policy.loss(obs, cut).backward()
+    last = policy.head.net.weights[-1].grad
+    assert (last[2:] == 0).all() and (last[:2] != 0).any()
+
+
+@pytest.mark.parametrize("hole", [[0, 1], [2, 3], [0], [5], [2, 3, 5]])
+def test_a_plan_with_a_hole_is_refused(hole):
+    plan = torch.zeros(4, 6)
+    plan[1, hole] = math.nan
+    with pytest.raises(ValueError, match="NaN before its end"):
+        fit(Chunked(Gaussian(2, 6, generator=generator(0)), 3), (torch.zeros(4, 2), plan),
+            generator=generator(1), steps=1)
 
 
 def test_bad_chunks():
@@ -147,7 +155,7 @@ def test_bad_chunks():
     with pytest.raises(ValueError, match="ensemble is -1"):
         Chunked(Scripted(), 3, ensemble=-1)
     with pytest.raises(ValueError, match="multiple of the chunk length 2"):
-        Chunked(Scripted(), 2)
+        Chunked(Scripted(), 2).act(torch.zeros(3, 2))
     with pytest.raises(TypeError, match="continuous"):
         Chunked(Categorical(2, 4, generator=generator(0)), 3).act(torch.zeros(3, 2))
     with pytest.raises(ValueError, match="longest episode has 4 steps"):
@@ -155,8 +163,6 @@ def test_bad_chunks():
     data = demonstrations(4)
     with pytest.raises(ValueError, match="not a plan"):
         chunks(data.label(lambda obs: torch.zeros(len(obs), 2)), 2)
-    assert len(chunks(data.label(lambda obs: data.actions[0]), 2)[0]) == 3  # the expert's own
+    assert len(chunks(data.label(lambda obs: data.actions[0]), 2)[0]) == 4  # the expert's own
     with pytest.raises(ValueError, match="continuous"):
         chunks(Trajectories.from_episodes([(torch.zeros(4, 1), torch.zeros(4, dtype=torch.int64))]), 2)
-    with pytest.raises(ValueError, match="Categorical"):
-        Chunked(Gaussian(1, 2, generator=generator(0)), 2).check_targets(torch.tensor([1, 2]))

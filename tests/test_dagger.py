@@ -20,7 +20,7 @@ from ilsupport import (
     tightrope_expert,
 )
 
-quick = partial(fit, steps=600, batch_size=256, lr=3e-3)
+quick = partial(fit, steps=300, batch_size=128, lr=5e-3)
 
 
 def student(g):
@@ -29,13 +29,14 @@ def student(g):
 
 def run(rounds=3, **options):
     settings = dict(rounds=rounds, n=20, generator=generator(0), train=quick) | options
-    return dagger(Tightrope(device=settings["generator"].device), tightrope_expert, settings.pop("new_policy", student),
-                  **settings)
+    return dagger(Tightrope(device=settings["generator"].device), tightrope_expert,
+                  settings.pop("new_policy", student), **settings)
 
 
 def test_dagger_learns_to_climb_where_cloning_does_not(device):
     cloned, *_, last = run(generator=generator(0, device))
-    costs = [-evaluate(Tightrope(device=device), r.policy, 300, generator=generator(1, device)) for r in (cloned, last)]
+    costs = [-evaluate(Tightrope(device=device), r.policy, 300, generator=generator(1, device))
+             for r in (cloned, last)]
     assert costs[1].high < costs[0].low / 5
 
 
@@ -81,7 +82,8 @@ def test_schedules():
 
 @pytest.mark.parametrize("beta", [0.0, 0.25, 1.0])
 def test_the_expert_acts_with_probability_beta(beta, device):
-    act = mixed(lambda o: torch.ones(len(o), device=o.device), lambda o: torch.zeros(len(o), device=o.device), beta,
+    act = mixed(lambda o: torch.ones(len(o), device=o.device), lambda o: torch.zeros(len(o), device=o.device),
+                beta,
                   generator(0, device))
     share = float(act(torch.zeros(100_000, 1, device=device)).mean())
     assert abs(share - beta) <= 4 * (beta * (1 - beta) / 100_000) ** 0.5
@@ -105,14 +107,16 @@ def test_an_interrupted_round_keeps_its_labels_and_then_interrupts():
 
 
 @pytest.mark.parametrize("options, message", [
-    (dict(rounds=0), "at least 1"), (dict(beta=lambda i: 1.5), r"beta\(0\)"), (dict(beta=lambda i: float("nan")), r"beta\(0\)"),
+    (dict(rounds=0), "at least 1"), (dict(beta=lambda i: 1.5), r"beta\(0\)"),
+    (dict(beta=lambda i: float("nan")), r"beta\(0\)"),
 ])
 def test_bad_settings_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         next(run(**options))
 
 
-@pytest.mark.parametrize("make", [lambda: linear_beta(0), lambda: exponential_beta(1.5), lambda: exponential_beta(-0.1)])
+@pytest.mark.parametrize("make", [lambda: linear_beta(0), lambda: exponential_beta(1.5),
+                                  lambda: exponential_beta(-0.1)])
 def test_bad_schedules_are_refused(make):
     with pytest.raises(ValueError):
         make()
@@ -125,12 +129,15 @@ def test_an_expert_of_the_wrong_shape_is_named():
         next(dagger(Tightrope(), expert, student, rounds=1, n=3, generator=generator(0)))
 
 
-@pytest.mark.parametrize("new_policy", [student, lambda g: Categorical(9, 3, generator=spawn(g, 2))], ids=["one", "stack"])
+@pytest.mark.parametrize("new_policy", [student, lambda g: Categorical(9, 3, generator=spawn(g, 2))],
+                         ids=["one", "stack"])
 def test_the_log_is_told_return_labels_and_loss_of_every_round(new_policy, capsys):
     told = []
-    rounds = list(run(new_policy=new_policy, log=lambda tag, value, step: told.append(((step, tag), value)), progress=True))
+    rounds = list(run(new_policy=new_policy, log=lambda tag, value, step: told.append(((step, tag), value)),
+                      progress=True))
     news = dict(told)
-    assert list(news) == [(i, tag) for i in range(3) for tag in ("return", "labels", "loss")] and len(told) == 9
+    assert list(news) == [(i, tag) for i in range(3) for tag in ("return", "labels",
+                                                                 "loss")] and len(told) == 9
     for r in rounds:
         parts = r.data if isinstance(r.data, list) else [r.data]
         new = torch.cat([part.returns()[-20:] for part in parts])
@@ -150,13 +157,15 @@ def test_given_demonstrations_stand_in_for_round_0():
         return tightrope_expert(obs)
     env = Tightrope(horizon=10)
     demos = rollout(env, tightrope_expert, 7, generator=generator(5))
-    rounds = list(dagger(env, expert, student, rounds=3, n=4, generator=generator(0), train=quick, data=demos))
+    rounds = list(dagger(env, expert, student, rounds=3, n=4, generator=generator(0), train=quick,
+                         data=demos))
     assert [r.labels for r in rounds] == [70, 110, 150] and asked == [40, 40], "round 0 asks nobody"
     alone = generator(0)
     clone = student(alone)
     quick(clone, demos, generator=alone)
-    assert torch.equal(rounds[0].policy.net.weights[0], clone.net.weights[0]), "round 0 is plain cloning of them"
+    assert torch.equal(rounds[0].policy.net.weights[0],
+                       clone.net.weights[0]), "round 0 is plain cloning of them"
     assert torch.equal(rounds[-1].data.observations[:7], demos.observations)
-    *_, stack = dagger(env, expert, lambda g: Categorical(9, 3, generator=spawn(g, 2)), rounds=2, n=4, generator=generator(0),
-                       train=quick, data=demos)
+    *_, stack = dagger(env, expert, lambda g: Categorical(9, 3, generator=spawn(g, 2)), rounds=2, n=4,
+                       generator=generator(0), train=quick, data=demos)
     assert [part.steps for part in stack.data] == [110, 110]

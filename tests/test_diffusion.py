@@ -24,7 +24,8 @@ def known(**options):
 
 def test_the_noise_seen_is_the_mean_noise_given_what_is_seen():
     policy, g = known(), generator(1)
-    action, noise = M + S * torch.randn(200_000, 2, generator=g, dtype=F64), torch.randn(200_000, 2, generator=g, dtype=F64)
+    action, noise = M + S * torch.randn(200_000, 2, generator=g,
+                                        dtype=F64), torch.randn(200_000, 2, generator=g, dtype=F64)
     for level in torch.tensor([1.0, 10.0, 40.0, 50.0], dtype=F64):
         phi = policy.angle(level)
         x = phi.cos() * action + phi.sin() * noise
@@ -98,6 +99,7 @@ def test_trained_it_answers_two_lumps_with_two_lumps():
     policy.steps = 5  # few steps make the lumps too narrow, and leave each its share
     for at in places:
         drawn = policy.act(at.expand(4000, 1), g)
-        assert abs(float((drawn < 0).double().mean()) - float((answers[sides == at] < 0).double().mean())) < 0.12
+        assert abs(float((drawn < 0).double().mean())
+                   - float((answers[sides == at] < 0).double().mean())) < 0.12
     missing = two_lumps_log_prob(obs, held_out).mean() - policy.log_prob(obs, held_out).mean()
     assert -0.1 < missing < 0.25

@@ -6,13 +6,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ilsupport import Discretised, fit, generator, spawn
+from ilsupport import Discretised, fit, generator
 
 KINDS = pytest.mark.parametrize("autoregressive", [True, False])
 
 
 def head(g, autoregressive=True, bins=5, act_dim=2, dtype=torch.float64, **options):
-    policy = Discretised(3, act_dim, bins, generator=g, autoregressive=autoregressive, hidden=(8, 8), dtype=dtype, **options)
+    policy = Discretised(3, act_dim, bins, generator=g, autoregressive=autoregressive, hidden=(8, 8),
+                         dtype=dtype, **options)
     with torch.no_grad():
         for weight in policy.net.weights:  # far enough from uniform to tell one bin from another
             weight.mul_(3)
@@ -20,27 +21,26 @@ def head(g, autoregressive=True, bins=5, act_dim=2, dtype=torch.float64, **optio
 
 
 def centres(policy):
-    low, high = policy.limits
-    return low + policy.width * (torch.arange(policy.bins, dtype=torch.float64) + 0.5)
+    return policy.low[0] + policy.width[0] * (torch.arange(policy.bins, dtype=torch.float64) + 0.5)
 
 
 def table(policy, obs):
     """Probability of every pair of bins at one observation, (bins, bins), by asking for the density at the centres."""
     grid = torch.cartesian_prod(centres(policy), centres(policy))
     log_density = policy.log_prob(obs.expand(len(grid), 3), grid).detach()
-    return (log_density.exp() * policy.width**2).view(policy.bins, policy.bins)
+    return (log_density.exp() * policy.width.prod()).view(policy.bins, policy.bins)
 
 
-@given(seed=st.integers(0, 2**32 - 1), autoregressive=st.booleans(), bins=st.integers(1, 9), act_dim=st.integers(1, 3),
-       low=st.floats(-3, 1), size=st.floats(0.1, 5))
-@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), autoregressive=st.booleans(), bins=st.integers(1, 9),
+       act_dim=st.integers(1, 3), low=st.floats(-3, 1), size=st.floats(0.1, 5))
+@settings(max_examples=20, deadline=None)
 def test_the_density_integrates_to_one(seed, autoregressive, bins, act_dim, low, size):
     """The density is flat in every bin, so its integral is a finite sum: exact."""
     policy = head(generator(seed), autoregressive, bins, act_dim, limits=(low, low + size))
     grid = torch.cartesian_prod(*[centres(policy)] * act_dim).view(-1, act_dim)
     obs = torch.randn(1, 3, generator=generator(seed), dtype=torch.float64)
     density = policy.log_prob(obs.expand(len(grid), 3), grid).detach().exp()
-    assert abs(float(density.sum()) * policy.width**act_dim - 1) < 1e-9
+    assert abs(float(density.sum() * policy.width.prod()) - 1) < 1e-9
     everywhere = obs.expand(len(grid), 3)
     torch.testing.assert_close(policy.loss(everywhere, grid), -policy.log_prob(everywhere, grid).mean())
 
@@ -94,45 +94,27 @@ def test_independent_dimensions_are_independent_and_chained_ones_need_not_be():
 def test_two_opposite_answers():
     """Demonstrations of (1, 1) and (-1, -1): the chain learns both; side by side one invents (1, -1)."""
     coin = torch.randint(2, (2000, 1), generator=generator(3)) * 2.0 - 1
-    invented = {}
+    invented, right = {}, float((coin > 0).double().mean())
     for autoregressive in (True, False):
         policy = Discretised(3, 2, 8, autoregressive=autoregressive, generator=generator(0), hidden=(16,))
-        fit(policy, (torch.zeros(2000, 3), 0.9 * coin.expand(2000, 2)), generator=generator(1), steps=500, lr=1e-2)
+        fit(policy, (torch.zeros(2000, 3), 0.9 * coin.expand(2000, 2)), generator=generator(1), steps=500,
+            lr=1e-2)
         drawn = policy.act(torch.zeros(2000, 3), generator(2))
-        assert abs(float((drawn[:, 0] > 0).double().mean()) - 0.5) < 0.06
+        assert abs(float((drawn[:, 0] > 0).double().mean()) - right) < 0.06
         invented[autoregressive] = float((drawn.prod(1) < 0).double().mean())
     assert invented[True] < 0.01 and abs(invented[False] - 0.5) < 0.06
 
 
 def test_without_a_generator_it_plays_the_likeliest_bin_of_each_in_turn():
-    policy, obs = head(generator(0), limits=(0.0, 5.0)), torch.randn(1, 3, generator=generator(1), dtype=torch.float64)
+    policy, obs = head(generator(0), limits=(0.0, 5.0)), torch.randn(1, 3, generator=generator(1),
+                                                                     dtype=torch.float64)
     joint = table(policy, obs)
     first = int(joint.sum(1).argmax())
     assert policy.act(obs).tolist() == [[first + 0.5, int(joint[first].argmax()) + 0.5]]
 
 
-@KINDS
-def test_a_sample_is_decided_by_its_generator(autoregressive, dtype):
-    policy, obs = head(generator(0), autoregressive, dtype=dtype), torch.randn(9, 3, generator=generator(1), dtype=dtype)
-    one, same, other = (policy.act(obs, generator(seed)) for seed in (2, 2, 3))
-    assert torch.equal(one, same) and not torch.equal(one, other) and one.dtype == dtype == policy.act(obs).dtype
-    assert one.abs().max() <= 1
-
-
-@KINDS
-def test_a_stack_is_its_students(autoregressive, device):
-    together = head(spawn(generator(0, device), 3), autoregressive)
-    alone = [head(g, autoregressive) for g in spawn(generator(0, device), 3)]
-    obs = torch.randn(3, 7, 3, generator=generator(1, device), dtype=torch.float64, device=device)
-    action = together.act(obs, generator(2, device))
-    torch.testing.assert_close(together.act(obs), torch.stack([p.act(o) for p, o in zip(alone, obs)]))
-    for ask in (Discretised.loss, Discretised.log_prob):
-        apart = torch.stack([ask(p, o, a) for p, o, a in zip(alone, obs, action)])
-        torch.testing.assert_close(ask(together, obs, action), apart)
-
-
 @pytest.mark.parametrize("options, message", [
-    (dict(bins=0), "bins is 0"), (dict(limits=(1.0, -1.0)), "low < high"), (dict(limits=(0.0, math.inf)), "finite"),
+    (dict(bins=0), "bins is 0"), (dict(limits=(0.0, math.inf)), "finite"),
 ])
 def test_bad_settings(options, message):
     with pytest.raises(ValueError, match=message):
@@ -140,9 +122,9 @@ def test_bad_settings(options, message):
 
 
 @pytest.mark.parametrize("action, message", [
-    (torch.tensor([[0.5, 1.5]]), r"outside the limits \(-1, 1\)"),
+    (torch.tensor([[0.5, 1.5]]), r"action \[0.5, 1.5\] lies outside the limits \[-1.0, -1.0\] and \[1.0, 1.0\]"),
     (torch.tensor([[math.nan, 0.0]]), "outside the limits|finite|NaN"),
-    (torch.tensor([[0.5]]), r"\(N, 2\)"), (torch.tensor([1]), "Categorical"),
+    (torch.tensor([[0.5]]), r"expected floats \(1, 2\)"), (torch.tensor([1]), "Categorical"),
 ])
 def test_actions_outside_the_declared_range_are_refused(action, message):
     policy, obs = head(generator(0), dtype=torch.float32), torch.zeros(len(action), 3)
@@ -150,9 +132,3 @@ def test_actions_outside_the_declared_range_are_refused(action, message):
         fit(policy, (obs, action), generator=generator(0))
     with pytest.raises(ValueError, match=message):
         policy.log_prob(obs, action)
-
-
-def test_wrong_observations_are_refused():
-    for use in (lambda p, o: p.act(o), lambda p, o: p.loss(o, torch.zeros(5, 2))):
-        with pytest.raises(ValueError, match=r"expected \(n, 3\)"):
-            use(head(generator(0)), torch.zeros(5, 4))

@@ -33,7 +33,8 @@ def seeing(g, **camera):
 def careful(seed):
     """A thousand steps of the expert's steering with a wave on top: the lane is left, the road is not."""
     turns = iter(wave(1000, seed))
-    return il.rollout(il.Driving(dtype=torch.float64), lambda obs: (il.driving_expert(obs) + 0.5 * next(turns)).clamp(-1, 1), 1,
+    return il.rollout(il.Driving(dtype=torch.float64),
+                      lambda obs: (il.driving_expert(obs) + 0.5 * next(turns)).clamp(-1, 1), 1,
                       generator=il.generator(seed), horizon=1000).actions.flatten().tolist()
 
 
@@ -63,7 +64,8 @@ def test_a_thousand_steps_agree_with_torch(seed, wild):
 def test_the_retina_and_the_steering_agree_with_torch(marks):
     g = il.generator(3)
     wild = lambda obs: torch.randn(len(obs), 1, generator=g).clamp(-1, 1).double()  # noqa: E731
-    states = il.rollout(il.Driving(dtype=torch.float64), wild, 20, generator=g, horizon=30).observations.flatten(0, 1)
+    states = il.rollout(il.Driving(dtype=torch.float64), wild, 20, generator=g,
+                        horizon=30).observations.flatten(0, 1)
     camera, policy = il.Camera(marks=marks, dtype=torch.float64), seeing(g, marks=marks)
     il.fit(policy, (states.float(), il.driving_expert(states.float())), generator=g, steps=100)
     pictures, steering = map(torch.tensor, in_javascript(
@@ -106,10 +108,9 @@ def test_a_drive_of_the_reader_is_what_happened_on_the_road():
     assert drive.budget == {"given": 80, "total": 0}
 
 
-BAD = [None, [], {}, {"kind": "dance"}, {"kind": "drive"}, {"kind": "drive", "phases": [0, 1], "steering": [0.0]},
-       {"kind": "drive", "phases": [0, 1, 2], "steering": []}, {"kind": "drive", "phases": [0, 1, 2], "steering": [1.5]},
-       {"kind": "drive", "phases": [0, 1, 2], "steering": [float("nan")]},
-       {"kind": "drive", "phases": [0, 1, 2], "steering": ["x"]}, {"kind": "drive", "phases": [0, 1, 2], "steering": [True]},
+BAD = [None, [], {}, {"kind": "dance"}, {"kind": "drive"},
+       {"kind": "drive", "phases": [0, 1], "steering": [0.0]},
+       *({"kind": "drive", "phases": [0, 1, 2], "steering": s} for s in ([], [1.5], [float("nan")], ["x"], [True])),
        {"kind": "drive", "phases": [0, 1, float("inf")], "steering": [0]},
        {"kind": "labels", "id": 1, "at": 0, "steering": [0.0]}]
 
@@ -160,7 +161,8 @@ def test_a_driver_needs_a_name_of_its_own(name):
 def test_the_page_carries_it_whole_and_small():
     drive = Drive({"BC": seeing(il.generator(0))})
     html = drive.standalone()
-    for word in ("http:", "https:", "import ", "import(", "fetch(", "XMLHttpRequest", "WebSocket", "window.", "globalThis"):
+    for word in ("http:", "https:", "import ", "import(", "fetch(", "XMLHttpRequest", "WebSocket", "window.",
+                 "globalThis"):
         assert word not in html
     assert len(Drive._esm) < 60_000 and len(html) - len(Drive._esm) < 45_000
     assert repr(drive) == "Drive(drivers: BC; 0 drives recorded)" and repr(Drive()).startswith("Drive(drivers: nobody but you")
@@ -211,7 +213,7 @@ def test_coaching_is_dagger_with_the_reader_as_the_expert(quick):
     assert [d["name"] for d in drive.drivers] == ["clone", "DAgger 1", "DAgger 2", "DAgger 3", "DAgger 4"]
     obs, labels = drive.labels
     assert torch.equal(obs[:60], seen) and torch.allclose(labels, il.driving_expert(obs))
-    # Round 1 shows what the clone of round 0 does on the widget's road, and learns from the reader's labels of it.
+    # Round 1 shows what the clone of round 0 does on the widget's road, and learns the reader's labels of it.
     again = il.rollout(drive.road(), drive.rounds[0].policy, 1, generator=il.generator(0))
     assert torch.equal(again.observations[0], seen)
     assert torch.equal(drive.rounds[-1].data.pairs()[1][-60:], labels[-60:])
@@ -222,15 +224,16 @@ def test_the_same_dagger_takes_the_reader_on_any_road():
     drive, rounds = Drive(), []
     reader = Reader(drive, chunk=7)
     env, quick = il.Driving(horizon=30), partial(il.fit, steps=20)
-    loop = il.dagger(env, drive.expert, new_clone, rounds=3, n=1, generator=il.generator(1), data=drive.demonstrations,
-                     train=quick)
+    loop = il.dagger(env, drive.expert, new_clone, rounds=3, n=1, generator=il.generator(1),
+                     data=drive.demonstrations, train=quick)
     thread = threading.Thread(target=lambda: rounds.extend(loop))
     thread.start()
     for _ in range(2):
         question, obs = reader.label()
         states = torch.tensor(question["states"], dtype=torch.float64)
         placed = il.Driving(dtype=torch.float64).place(states[:, 0], states[:, 1], states[:, 2:])
-        assert torch.allclose(placed, obs.double(), atol=1e-3), "the page sees the road that the observations are from"
+        assert torch.allclose(placed, obs.double(),
+                              atol=1e-3), "the page sees the road that the observations are from"
     thread.join(PATIENCE)
     assert [r.labels for r in rounds] == [1600, 1630, 1660]
 
@@ -246,7 +249,8 @@ def test_labels_outlive_a_reader_who_leaves_half_way(quick):
     with pytest.raises(RuntimeError, match="already"):
         drive.coach()
     for at, size in ((20, 20), (40, 20), (40, 20)):  # some of it twice
-        drive._handle_custom_msg({"kind": "labels", "id": question["id"], "at": at, "steering": [0.5] * size}, [])
+        drive._handle_custom_msg({"kind": "labels", "id": question["id"], "at": at, "steering": [0.5] * size},
+                                 [])
     drive._coach.join(PATIENCE)
     assert drive.budget["given"] == drive.budget["total"]
     assert drive.labels[1].squeeze(1).tolist()[20:] == [0.5] * 40
@@ -257,8 +261,10 @@ def test_labels_outlive_a_reader_who_leaves_half_way(quick):
     assert drive.rounds[-1].labels == 1600 + 60 + 60
 
 
-@pytest.mark.parametrize("message", [{"id": 99, "at": 0, "steering": [0.0]}, {"id": 1, "at": 55, "steering": [0.0] * 20},
-                                     {"id": 1, "at": -1, "steering": [0.0]}, {"id": 1, "at": 0.5, "steering": [0.0]}])
+@pytest.mark.parametrize("message", [{"id": 99, "at": 0, "steering": [0.0]},
+                                     {"id": 1, "at": 55, "steering": [0.0] * 20},
+                                     {"id": 1, "at": -1, "steering": [0.0]},
+                                     {"id": 1, "at": 0.5, "steering": [0.0]}])
 def test_labels_that_belong_nowhere_are_refused(message, quick):
     drive = Drive(horizon=60)
     reader = Reader(drive)

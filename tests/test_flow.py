@@ -25,7 +25,8 @@ def two_lumps(n, g):
 
 
 def two_lumps_log_prob(obs, action):
-    lumps = torch.stack([torch.distributions.Normal(c * obs, 0.1).log_prob(action) + torch.tensor(w, dtype=F64).log()
+    lumps = torch.stack([torch.distributions.Normal(c * obs, 0.1).log_prob(action)
+                         + torch.tensor(w, dtype=F64).log()
                          for c, w in ((-0.5, 0.7), (0.5, 0.3))])
     return lumps.logsumexp(0).squeeze(-1)
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ilsupport import (
     Driving,
     Gaussian,
+    Policy,
     Reach,
     Tightrope,
     dart,
@@ -29,10 +30,8 @@ def still(obs):
     return torch.zeros(len(obs), 2, dtype=obs.dtype, device=obs.device)
 
 
-class Linear(torch.nn.Module):
+class Linear(Policy):
     """A student on a linear problem whose error is a fixed matrix times the first two features."""
-
-    students = None
 
     def __init__(self, gain):
         super().__init__()
@@ -89,7 +88,8 @@ def test_error_covariance_is_recovered_on_a_linear_problem(seed):
     gain, obs = torch.randn(2, 2, generator=g), torch.randn(1, 20_000, 2, generator=g)
     zero = torch.zeros_like(obs)
     data = demonstrate(Reach(horizon=1), still, 1, generator=g)
-    data = type(data)(obs, zero, zero[..., 0], torch.ones(1, 20_000, dtype=torch.bool), torch.zeros(1, dtype=torch.bool))
+    data = type(data)(obs, zero, zero[..., 0], torch.ones(1, 20_000, dtype=torch.bool),
+                      torch.zeros(1, dtype=torch.bool))
     found = error_covariance(Linear(gain), data)
     assert torch.allclose(found, gain @ gain.T, atol=0.05 * float((gain @ gain.T).abs().max()))
 
@@ -97,9 +97,7 @@ def test_error_covariance_is_recovered_on_a_linear_problem(seed):
 def test_bias_counts_as_error():
     data = demonstrate(Driving(horizon=10), driving_expert, 3, generator=generator(0))
 
-    class Biased(torch.nn.Module):
-        students = None
-
+    class Biased(Policy):
         def act(self, obs, generator=None):
             return driving_expert(obs) + 0.5
     assert torch.allclose(error_covariance(Biased(), data), torch.tensor([[0.25]]))
@@ -110,7 +108,7 @@ def test_students_whose_episodes_end_early_are_examined_on_as_many_steps():
     data = demonstrate(Driving(horizon=30), driving_expert, 2, generator=g)
     data.mask[:] = torch.arange(30) < torch.tensor([[30], [12]])
 
-    class Off(torch.nn.Module):
+    class Off(Policy):
         students = 2
 
         def act(self, obs, generator=None):
@@ -120,7 +118,8 @@ def test_students_whose_episodes_end_early_are_examined_on_as_many_steps():
 
 def run(new_policy=None, rounds=4, seed=0):
     new = new_policy or (lambda g: Gaussian(8, 1, hidden=(8,), generator=g))
-    return list(dart(Driving(horizon=20), driving_expert, new, rounds=rounds, n=2, generator=generator(seed), train=quick))
+    return list(dart(Driving(horizon=20), driving_expert, new, rounds=rounds, n=2, generator=generator(seed),
+                     train=quick))
 
 
 def test_each_round_is_pushed_by_the_error_of_the_student_before_the_last():
@@ -146,8 +145,8 @@ def test_a_stack_gets_a_noise_a_student_and_one_seed_gives_one_run():
 
 
 @pytest.mark.parametrize("covariance, message", [
-    (torch.eye(3), "covariance has shape"), (torch.tensor([[1.0, 0.5], [0.0, 1.0]]), "symmetric"), (-0.1, "eigenvalue"),
-    (torch.tensor([[0.0, 1.0], [1.0, 0.0]]), "eigenvalue"), (float("nan"), "NaN"),
+    (torch.eye(3), "covariance has shape"), (torch.tensor([[1.0, 0.5], [0.0, 1.0]]), "symmetric"),
+    (-0.1, "eigenvalue"), (torch.tensor([[0.0, 1.0], [1.0, 0.0]]), "eigenvalue"), (float("nan"), "NaN"),
 ])
 def test_bad_covariances_are_refused(covariance, message):
     with pytest.raises(ValueError, match=message):

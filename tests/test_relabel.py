@@ -18,8 +18,8 @@ def counting(lengths, final=True, device="cpu", dtype=torch.float32):
     ends = obs[torch.arange(n), lengths] if final else None
     obs = torch.where(mask[..., None], obs[:, :T], 99.0)  # padding that must not turn up
     actions = torch.where(mask, t[:, :T], 99.0)[..., None]
-    return Trajectories(obs, actions, torch.zeros_like(t[:, :T]), mask, torch.zeros(n, dtype=torch.bool, device=device),
-                        final_observations=ends)
+    return Trajectories(obs, actions, torch.zeros_like(t[:, :T]), mask,
+                        torch.zeros(n, dtype=torch.bool, device=device), final_observations=ends)
 
 
 lengths = st.lists(st.integers(1, 8), min_size=1, max_size=5)
@@ -68,7 +68,8 @@ def test_the_seed_decides_and_labels_are_not_looked_at():
 
 def test_what_stands_between_achievement_and_goal_is_kept():
     data = counting([4, 4])
-    obs = torch.cat([data.observations[..., 1:2], data.observations[..., :1] + 10, data.observations[..., 3:]], 2)
+    obs = torch.cat([data.observations[..., 1:2], data.observations[..., :1] + 10,
+                     data.observations[..., 3:]], 2)
     data = Trajectories(obs, data.actions, data.rewards, data.mask, data.terminated)
     new, _ = il.relabel(data, goal_dim=1, generator=il.generator(0))  # (achieved t, something else, goal)
     assert (new[:, 2] > new[:, 0]).all() and set(new[:, 1].tolist()) == {10.0, 11.0}
@@ -84,8 +85,10 @@ def test_a_student_of_relabelled_play_goes_where_it_is_told():
     assert walks.rewards.eq(0).any(1).double().mean() > 0.8
 
 
-@pytest.mark.parametrize("options,said", [({"ahead": 0}, "ahead must be at least 1"), ({"copies": 0}, "copies must be at least 1"),
-                                          ({"goal_dim": 3}, "goal_dim is 3"), ({"goal_dim": 0}, "goal_dim is 0")])
+@pytest.mark.parametrize("options,said", [({"ahead": 0}, "ahead must be at least 1"),
+                                          ({"copies": 0}, "copies must be at least 1"),
+                                          ({"goal_dim": 3}, "goal_dim is 3"),
+                                          ({"goal_dim": 0}, "goal_dim is 0")])
 def test_bad_options(options, said):
     with pytest.raises(ValueError, match=said):
         il.relabel(counting([3]), generator=il.generator(0), **options)

@@ -50,7 +50,8 @@ class Countdown:
         over = self.t >= 1 + torch.arange(self.n, device=self.device)
         late = self.t > 1 + torch.arange(self.n, device=self.device)
         reward = torch.where(late, torch.nan, 1.0)
-        return torch.full((self.n, 1), float(self.t), device=self.device), reward, over, torch.zeros_like(over)
+        return torch.full((self.n, 1), float(self.t),
+                          device=self.device), reward, over, torch.zeros_like(over)
 
 
 def test_ended_episodes_are_masked_and_their_last_observation_kept(device):
@@ -73,7 +74,8 @@ def test_the_expert_never_pays(device, dtype):
 
 def test_reward_is_minus_the_disagreement_unless_absorbing(device):
     policy = noisy(0.1, 3, device)
-    data = rollout(Tightrope(device=device), policy, 500, generator=generator(0, device)).label(tightrope_expert)
+    data = rollout(Tightrope(device=device), policy, 500,
+                   generator=generator(0, device)).label(tightrope_expert)
     assert torch.equal(-data.returns(), data.disagreements())
 
 
@@ -89,7 +91,8 @@ def test_climbing_brings_back_unless_absorbing(device):
     def faller(obs):
         return torch.where(obs[:, 0] > 0.5, torch.full((len(obs),), CLIMB, device=obs.device), CLIMB)
     climbs = evaluate(Tightrope(device=device), faller, 10, generator=generator(0, device), horizon=20)
-    stuck = evaluate(Tightrope(absorbing=True, device=device), faller, 10, generator=generator(0, device), horizon=20)
+    stuck = evaluate(Tightrope(absorbing=True, device=device), faller, 10, generator=generator(0, device),
+                     horizon=20)
     assert (-climbs).mean == 10 and (-stuck).mean == 20
 
 
@@ -99,7 +102,8 @@ def test_one_seed_gives_one_rollout():
 
 
 def test_winds_are_balanced_and_independent():
-    wind = rollout(Tightrope(), tightrope_expert, 1000, generator=generator(0)).observations[..., 1:].reshape(-1, 8)
+    wind = rollout(Tightrope(), tightrope_expert, 1000,
+                   generator=generator(0)).observations[..., 1:].reshape(-1, 8)
     correlation = (wind.T @ wind) / len(wind)
     expected = torch.eye(8) * (1 / 3 + 2 / 3 / 255)  # variance of 256 even levels on [-1, 1]
     assert (correlation - expected).abs().max() < 5 / len(wind) ** 0.5
@@ -142,7 +146,8 @@ def test_what_is_no_policy_and_no_generator_is_refused():
 
 def test_a_policy_of_another_dtype_is_refused():
     with pytest.raises(ValueError, match="dtype"):
-        rollout(Tightrope(dtype=torch.float64), Categorical(9, 3, generator=generator(0)), 5, generator=generator(0))
+        rollout(Tightrope(dtype=torch.float64), Categorical(9, 3, generator=generator(0)), 5,
+                generator=generator(0))
 
 
 @pytest.mark.parametrize("options", [dict(rho=-0.1), dict(rho=1.5), dict(rho=float("nan")), dict(horizon=0),
@@ -192,9 +197,11 @@ def pendulums(seed):
     return rollout(Gymnasium("Pendulum-v1"), pendulum_expert, 3, generator=generator(seed), horizon=20)
 
 
+@pytest.mark.slow
 def test_batches_with_seeds_of_their_own_are_the_same_in_any_number_of_processes():
     joblib = pytest.importorskip("joblib", reason="needs the extra ilsupport[sweeps]")
-    alone, spread = (Trajectories.cat(joblib.Parallel(n_jobs=jobs)(joblib.delayed(pendulums)(seed) for seed in range(4)))
+    alone, spread = (Trajectories.cat(joblib.Parallel(n_jobs=jobs)(joblib.delayed(pendulums)(seed)
+                                                                   for seed in range(4)))
                      for jobs in (1, 2))
     assert len(alone) == 12 and len(alone.observations[:, 0].unique(dim=0)) == 12
     assert torch.equal(alone.observations, spread.observations) and torch.equal(alone.rewards, spread.rewards)

@@ -6,7 +6,8 @@ from ilsupport.policies.seeing import GREY
 
 
 def demonstrations(device, n=4):
-    return il.rollout(il.Driving(device=device), il.driving_expert, n, generator=il.generator(0, device), horizon=60)
+    return il.rollout(il.Driving(device=device), il.driving_expert, n, generator=il.generator(0, device),
+                      horizon=60)
 
 
 def head(generator, device, **options):
@@ -17,10 +18,12 @@ def test_it_learns_what_its_head_learns_from_pictures(device):
     data, camera = demonstrations(device), il.Camera(device=device)
     seeing = il.Seeing(camera, head(il.generator(1), device))
     alone = head(il.generator(1), device)
+    alone.sees = None
     obs, steering = data.pairs()
     pictures = camera(obs).flatten(1) - GREY
     il.fit(seeing, data, generator=il.generator(2, device), steps=50)
     il.fit(alone, (pictures, steering), generator=il.generator(2, device), steps=50)
+    assert (seeing.head.sees.scale == 1).all() and (seeing.head.plays.scale < 1).all(), "pictures keep their units"
     assert torch.allclose(seeing.act(obs), alone.act(pictures), atol=1e-5)
     assert torch.allclose(seeing.log_prob(obs, steering), alone.log_prob(pictures, steering), atol=1e-4)
 

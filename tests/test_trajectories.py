@@ -52,8 +52,10 @@ def test_cat_of_demonstrations_and_labelled_rollouts_uses_each_ones_targets():
 
 def test_returns_ignore_padding(device, dtype):
     mask = torch.tensor([[True, True], [True, False]], device=device)
-    data = Trajectories(torch.zeros(2, 2, 1, dtype=dtype, device=device), torch.zeros(2, 2, dtype=torch.long, device=device),
-                        torch.ones(2, 2, dtype=dtype, device=device), mask, torch.zeros(2, dtype=torch.bool, device=device))
+    data = Trajectories(torch.zeros(2, 2, 1, dtype=dtype, device=device),
+                        torch.zeros(2, 2, dtype=torch.long, device=device),
+                        torch.ones(2, 2, dtype=dtype, device=device), mask,
+                        torch.zeros(2, dtype=torch.bool, device=device))
     assert data.returns().tolist() == [2, 1]
     assert data[1].lengths().tolist() == [1]
     assert data.to("cpu").observations.device.type == "cpu"
@@ -81,7 +83,8 @@ def test_bad_data_is_refused_with_a_reason(bad, message):
         make(**bad)
 
 
-@pytest.mark.parametrize("episodes", [[], [([], [])], [([[1.0], [2.0]], [0])]], ids=["none", "empty", "ragged"])
+@pytest.mark.parametrize("episodes", [[], [([], [])], [([[1.0], [2.0]], [0])]],
+                         ids=["none", "empty", "ragged"])
 def test_bad_episodes_are_refused(episodes):
     with pytest.raises(ValueError, match="expected"):
         Trajectories.from_episodes(episodes)
@@ -108,8 +111,8 @@ def test_disagreements_need_labels():
 
 def test_nan_in_padding_is_nobodys_business():
     obs = torch.tensor([[[1.0], [float("nan")]]])
-    data = Trajectories(obs, torch.zeros(1, 2, dtype=torch.long), torch.zeros(1, 2), torch.tensor([[True, False]]),
-                        torch.zeros(1, dtype=torch.bool))
+    data = Trajectories(obs, torch.zeros(1, 2, dtype=torch.long), torch.zeros(1, 2),
+                        torch.tensor([[True, False]]), torch.zeros(1, dtype=torch.bool))
     assert data.pairs()[0].tolist() == [[1.0]]
 
 

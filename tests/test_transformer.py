@@ -1,4 +1,4 @@
-"""Causality, attention by hand, sizes. What it shares with other networks over windows is in test_recurrent.py."""
+"""Causality, attention by hand, sizes. What networks over windows share is in test_recurrent.py."""
 import pytest
 import torch
 

@@ -277,7 +277,8 @@ def test_frames_are_drawings():
 def film():
     pytest.importorskip("mujoco")
     expert = il.LocomotionExpert("Hopper-v5")
-    return Film("Hopper-v5", {"expert": expert, "limp": lambda obs: torch.zeros(1, 3)}, alt="one hops, one falls", seed=3, seconds=2)
+    return Film("Hopper-v5", {"expert": expert, "limp": lambda obs: torch.zeros(1, 3)},
+                alt="one hops, one falls", seed=3, seconds=2)
 
 
 def test_a_film_shows_where_the_simulators_bodies_were(film):
@@ -294,7 +295,9 @@ def test_a_film_shows_where_the_simulators_bodies_were(film):
     torso, i = film.clips[0]["torso"], names.index("torso_geom")
     ax, ay, bx, by = expert[40][4 * torso:4 * torso + 4]
     assert [(ax + bx) / 2000, (ay + by) / 2000] == pytest.approx(env.unwrapped.data.geom_xpos[i][[0, 2]].tolist(), abs=2e-3)
-    assert ((bx - ax) ** 2 + (by - ay) ** 2) ** 0.5 == pytest.approx(2000 * env.unwrapped.model.geom_size[i][1], abs=3)
+    assert ((bx - ax) ** 2 + (by - ay) ** 2) ** 0.5 == pytest.approx(2000
+                                                                     * env.unwrapped.model.geom_size[i][1],
+                                                                     abs=3)
     assert returns[40] == pytest.approx(total, abs=0.51)
 
 

@@ -273,13 +273,27 @@ def _packed(name: str, policy: Seeing) -> dict:
         problem = f"is a stack of {policy.students} students; train one alone, with a generator instead of a list"
     elif camera.side or camera.noise or camera.shadow or camera.shape != (30, 32) or (head.obs_dim, head.act_dim) != (960, 1):
         problem = "looks through a camera the page does not have: Camera() or Camera(marks=False), 960 pixels, one steering"
+    elif head.activation != "relu":
+        problem = f"computes with {head.activation}, the page with relu"
     if problem:
         raise ValueError(f"the page cannot carry {name!r}: it {problem}.")
     layers = []
-    for weight, bias in zip(head.net.weights, head.net.biases):
+    for weight, bias in _in_the_worlds_units(head):
         half = [base64.b64encode(x.detach().cpu().half().numpy().tobytes()).decode() for x in (weight, bias)]
         layers.append({"weight": half[0], "bias": half[1]})
     return {"marks": camera.marks, "layers": layers}
+
+
+def _in_the_worlds_units(head: Gaussian) -> list[tuple[Tensor, Tensor]]:
+    """The network's layers with the units of what it sees and plays taken into the first and the last."""
+    weights, biases = ([x.detach() for x in layers] for layers in (head.net.weights, head.net.biases))
+    if head.sees is not None:
+        weights[0] = weights[0] / head.sees.scale
+        biases[0] = biases[0] - weights[0] @ head.sees.shift
+    if head.plays is not None:
+        weights[-1] = weights[-1] * head.plays.scale[:, None]
+        biases[-1] = head.plays.outward(biases[-1])
+    return list(zip(weights, biases))
 
 
 def _numbers(name: str, values: object, most: float) -> list[float]:

@@ -9,7 +9,7 @@ import pytest
 
 import ilsupport as il
 from ilsupport.envs import simulate
-from ilsupport.sweeps import grid, sweep
+from ilsupport.runs import grid, sweep
 
 joblib = pytest.importorskip("joblib", reason="needs the extra ilsupport[sweeps]")
 
@@ -22,12 +22,13 @@ SETTINGS = grid(eps=[0.01, 0.1], T=[5, 50], seed=range(2))
 
 
 def test_grid_is_every_combination_the_last_fastest():
-    assert grid(a=[1, 2], b="xy") == [{"a": 1, "b": "x"}, {"a": 1, "b": "y"}, {"a": 2, "b": "x"}, {"a": 2, "b": "y"}]
+    assert grid(a=[1, 2], b="xy") == [{"a": 1, "b": "x"}, {"a": 1, "b": "y"}, {"a": 2, "b": "x"},
+                                      {"a": 2, "b": "y"}]
     with pytest.raises(ValueError, match="b has no values"):
         grid(a=[1], b=[])
 
 
-@pytest.mark.parametrize("jobs", [None, 2])
+@pytest.mark.parametrize("jobs", [None, pytest.param(2, marks=pytest.mark.slow)])
 def test_it_is_the_list_comprehension(jobs):
     assert sweep(cost, SETTINGS, jobs=jobs) == [cost(**setting) for setting in SETTINGS]
 
@@ -40,15 +41,17 @@ def test_what_is_in_the_folder_is_not_computed_again(tmp_path):
         if len(calls) == 4:
             raise KeyboardInterrupt
         return cost(**setting)
+    experiment = il.named("counted", counted)  # by what it closes over it would be another one each time
     with pytest.raises(KeyboardInterrupt):
-        sweep(counted, SETTINGS, folder=tmp_path)
-    assert len(list(tmp_path.glob("*.json"))) == 3
-    damaged = sorted(tmp_path.glob("*.json"))[0]
+        sweep(experiment, SETTINGS, folder=tmp_path)
+    assert len(list(tmp_path.glob("*.json"))) == 4  # three results and whose they are
+    damaged = sorted(f for f in tmp_path.glob("*.json") if f.name != "experiment.json")[0]
     damaged.write_text(damaged.read_text()[:20])
     before = len(calls)
-    assert sweep(counted, SETTINGS, folder=tmp_path) == [cost(**setting) for setting in SETTINGS]
+    assert sweep(experiment, SETTINGS, folder=tmp_path) == [cost(**setting) for setting in SETTINGS]
     assert len(calls) - before == len(SETTINGS) - 2
-    assert sweep(counted, SETTINGS[::-1], folder=tmp_path) == [cost(**setting) for setting in SETTINGS[::-1]]
+    assert sweep(experiment, SETTINGS[::-1], folder=tmp_path) == [cost(**setting)
+                                                                  for setting in SETTINGS[::-1]]
     assert len(calls) - before == len(SETTINGS) - 2
 
 
@@ -88,5 +91,5 @@ def test_a_dask_cluster_loses_a_worker_and_no_result(tmp_path):
           distributed.Client(cluster), joblib.parallel_config(backend="dask")):
         assert sweep(once_deadly, settings, folder=results) == [k**2 for k in range(12)]
     assert (tmp_path / "died").exists()
-    kept = [json.loads(file.read_text()) for file in results.glob("*.json")]
+    kept = [json.loads(file.read_text()) for file in results.glob("*.json") if file.name != "experiment.json"]
     assert sorted(found["settings"]["k"] for found in kept) == list(range(12))
