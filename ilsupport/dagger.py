@@ -20,7 +20,7 @@ from ilsupport.bc import History, fit
 from ilsupport.envs.base import Env
 from ilsupport.files import write_tensors
 from ilsupport.identity import describe
-from ilsupport.policies.base import Policy
+from ilsupport.policies.base import Policy, in_mode
 from ilsupport.rollout import Act, actor, rollout
 from ilsupport.runs import KIND, Log, Progress, check_same, newest
 from ilsupport.trajectories import Trajectories
@@ -115,10 +115,12 @@ def dagger(env: Env, expert: Policy | Act, new_policy: Callable[[torch.Generator
             return [data] * students, {"beta": share}
 
         def play() -> Trajectories:
-            act = mixed(actor(expert), actor(last or policy), share, generator)
-            played = rollout(env, act, n * students, generator=generator, horizon=horizon)
-            # An expert that drove has said what it would do: people are slow, so nobody is asked twice.
-            return replace(played, labels=played.actions) if share == 1 else played.label(actor(expert))
+            learner = last or policy
+            with in_mode(expert, training=False), in_mode(learner, training=False):
+                act = mixed(actor(expert), actor(learner), share, generator)
+                played = rollout(env, act, n * students, generator=generator, horizon=horizon)
+                # An expert that drove has said what it would do: people are slow, so nobody is asked twice.
+                return replace(played, labels=played.actions) if share == 1 else played.label(actor(expert))
 
         about = {"n": n, "horizon": horizon, "beta": share, **who}
         batch = play() if folder is None else _kept(folder, i, about, generator, play)

@@ -52,7 +52,8 @@ def demonstrate(env: Env, expert: Policy | Act, n: int, *, generator: torch.Gene
         push = (push.view(*root.shape[:-2], n, -1) @ root).view(rows, -1)
         return torch.minimum(torch.maximum(meant[-1] + push, low), high)
 
-    played = rollout(env, disturbed, rows, generator=generator, horizon=horizon)
+    with in_mode(expert, training=False):
+        played = rollout(env, disturbed, rows, generator=generator, horizon=horizon)
     return replace(played, labels=torch.stack(meant, 1)[:, :played.horizon])
 
 

@@ -157,6 +157,7 @@ class Trajectories:
         """Real steps of each episode."""
         return self.mask.sum(1)
 
+    @torch.no_grad()
     def label(self, expert: Callable[[Tensor], Tensor]) -> Trajectories:
         """Ask `expert` what it would have played at every real step: one batched call, all steps in a row.
 

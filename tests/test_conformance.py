@@ -39,7 +39,6 @@ KINDS = {
     "gaussian fixed": dict(make=lambda g, **o: il.Gaussian(3, 2, std=0.3, generator=g, **o), likely=True),
     "gaussian learnt": dict(make=lambda g, **o: il.Gaussian(3, 2, std=None, generator=g, **o), likely=True),
     "mixture": dict(make=lambda g, **o: il.Mixture(3, 2, 3, generator=g, **o), likely=True),
-    "mixture full": dict(make=lambda g, **o: il.Mixture(3, 2, 3, full=True, generator=g, **o), likely=True),
     "discretised": dict(make=lambda g, **o: il.Discretised(3, 2, 6, generator=g,
                                                            **({"limits": (-9, [8, 9])} | o)), likely=True),
     "side by side": dict(make=lambda g, **o: il.Discretised(3, 2, [6, 4], autoregressive=False, generator=g,
@@ -59,7 +58,7 @@ KINDS = {
     "view": dict(make=lambda g, **o: il.View(il.Gaussian(2, 2, generator=g, **o), half), likely=True),
     "view of flow": dict(make=lambda g, **o: il.View(il.Flow(2, 2, steps=4, generator=g, **o), half)),
     "seeing": dict(make=seeing, obs=(8,), likely=True),
-    "chunked": dict(make=lambda g, **o: il.Chunked(il.Mixture(3, 6, 2, full=True, generator=g, **o), 3),
+    "chunked": dict(make=lambda g, **o: il.Chunked(il.Mixture(3, 6, 2, generator=g, **o), 3),
                     plan=3, likely=True),
     "ensemble": dict(make=lambda g, **o: il.Chunked(il.View(il.Latent(2, 6, generator=g, **o), half), 3,
                                                     ensemble=0.1), plan=3),
@@ -501,7 +500,6 @@ def test_a_plan_that_always_ends_early_is_played_whole():
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([il.Gaussian, partial(il.Mixture, components=3),
-                                                   partial(il.Mixture, components=3, full=True),
                                                    partial(il.Discretised, bins=7, limits=(-50, 50))]))
 @settings(max_examples=20, deadline=None)
 def test_of_a_plan_that_ends_early_the_likelihood_is_that_of_its_beginning(seed, head):

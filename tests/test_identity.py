@@ -49,7 +49,7 @@ OTHERS = {
                "policy.settings.levels: 50 there, 60 here"),
     "steps of a flow": (dict(make=head(il.Flow)), dict(make=head(il.Flow, steps=3)), "policy.settings.steps"),
     "head": (dict(make=head(il.Flow)), dict(make=head(il.Diffusion)), "policy.type: .*Flow' there, .*Diffusion'"),
-    "floor": (dict(make=head(il.Mixture)), dict(make=head(il.Mixture, floor=0.02)), "policy.settings.floor"),
+    "components": (dict(make=head(il.Mixture)), dict(make=head(il.Mixture, components=2)), "policy.settings.components"),
     "free nats": (dict(make=head(il.Latent)), dict(make=head(il.Latent, free_nats=1.0)), "policy.settings.free_nats"),
     "bins": (dict(make=head(il.Discretised, bins=4)), dict(make=head(il.Discretised, bins=4, autoregressive=False)),
              "policy.settings.autoregressive"),

@@ -232,7 +232,10 @@ class Head(Policy):
 
     def check_range(self, action: Action) -> None:
         """Raise ValueError for an action that has no likelihood at all; reads from the device."""
-        if self.lowest is not None and bool((bad := (action < self.lowest) | (action > self.highest)).any()):
+        if self.lowest is None:
+            return
+        bad = ~((action >= self.lowest) & (action <= self.highest))  # NaN is in no range
+        if bool(bad.any()):
             low, high = (torch.as_tensor(x).tolist() for x in (self.lowest, self.highest))
             raise ValueError(f"action {action[bad][0].item()} lies outside the limits {low} and {high} of "
                              "this head; scale actions, or declare wider limits.")
