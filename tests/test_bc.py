@@ -1,12 +1,16 @@
 """`fit` learns, takes data as they come, and names trouble; what every policy owes it: test_conformance.py."""
+import numpy as np
 import pytest
 import torch
 
 from ilsupport import (
     Categorical,
+    Discretised,
     Estimate,
+    Gaussian,
     Tightrope,
     constant,
+    cool_down,
     error_rate,
     fit,
     generator,
@@ -61,7 +65,7 @@ def test_a_diverging_loss_names_its_step():
     ((torch.zeros(0, 9), torch.zeros(0, dtype=torch.long)), "at least one"),
     ((torch.zeros(3, 9), torch.zeros(2, dtype=torch.long)), "as many"),
     ((torch.full((3, 9), float("nan")), torch.zeros(3, dtype=torch.long)), "NaN"),
-    ((torch.zeros(3, 9), torch.full((3,), 7)), "range from 7 to 7, expected whole numbers from 0 to 2"),
+    ((torch.zeros(3, 9), torch.full((3,), 7)), "action 7 lies outside the limits 0 and 2"),
     ((torch.zeros(3, 9), torch.zeros(3)), "dtype"),
     ((torch.zeros(3, 8), torch.zeros(3, dtype=torch.long)), "expected"),
     ((torch.zeros(3, 9, dtype=torch.float64), torch.zeros(3, dtype=torch.long)), "dtype"),
@@ -151,3 +155,117 @@ def test_error_rate_of_a_stack_is_one_estimate_a_student():
     students = Categorical(9, 3, generator=spawn(generator(0), 2))
     rates = error_rate(students, demonstrations())
     assert len(rates) == 2 and all(isinstance(rate, Estimate) and rate.n == 2000 for rate in rates)
+
+
+@pytest.mark.parametrize("sizes", [(1, 10), (10, 1)])
+def test_each_student_is_measured_on_all_of_its_own_pairs(sizes, monkeypatch):
+    data = [demonstrations(n, seed=n) for n in sizes]
+    together = Categorical(9, 3, generator=spawn(generator(0), 2))
+    for rows in (2**14, 300):  # in one portion, and in several of which the shorter has no part
+        monkeypatch.setattr("ilsupport.bc.ROWS", rows)
+        rates = error_rate(together, data)
+        assert [rate.n for rate in rates] == [100 * n for n in sizes]
+        assert rates == [error_rate(Categorical(9, 3, generator=g), d) for g, d in zip(spawn(generator(0), 2), data)]
+
+
+@pytest.mark.parametrize("policy", [Gaussian(3, 1, generator=generator(0)),
+                                    Discretised(3, 1, generator=generator(0))])
+def test_continuous_actions_never_agree_to_the_last_bit(policy):
+    with pytest.raises(TypeError, match=r"continuous actions never agree .* Use Trajectories.disagreements\(tolerance\)"):
+        error_rate(policy, (torch.zeros(10, 3), torch.zeros(10, 1)))
+
+
+def test_whole_rows_of_numbers_agree_or_not():
+    policy = Discretised(2, 2, [3, 4], limits=None, generator=generator(0))
+    obs = torch.randn(50, 2, generator=generator(1))
+    right = policy.act(obs)
+    wrong = right.clone()
+    wrong[:20, 1] = (wrong[:20, 1] + 1) % 4
+    assert error_rate(policy, (obs, right)).mean == 0 and error_rate(policy, (obs, wrong)).mean == 0.4
+
+
+# -- data and options as they come
+
+
+def weights(policy):
+    return torch.cat([p.detach().flatten() for p in policy.parameters()])
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_arrays_are_data_too(kind):
+    obs, action = torch.randn(60, 3, generator=generator(0)), torch.randn(60, 2, generator=generator(1))
+    here, there = Gaussian(3, 2, generator=generator(2)), Gaussian(3, 2, generator=generator(2))
+    fit(here, (obs, action), generator=generator(3), steps=5)
+    fit(there, (obs.numpy().astype(kind), action.numpy().astype(kind)), generator=generator(3), steps=5)
+    assert torch.equal(weights(here), weights(there))
+    stack = Gaussian(3, 2, generator=spawn(generator(2), 2))
+    fit(stack, [(obs.numpy(), action.numpy())] * 2, generator=generator(3), steps=2)
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.int64, np.uint16])
+def test_arrays_of_whole_numbers_are_data_too(kind):
+    obs, action = np.zeros((6, 3), np.float32), np.arange(6).astype(kind) % 3
+    policy = Categorical(3, 3, generator=generator(0))
+    fit(policy, (obs, action), generator=generator(1), steps=2)
+    assert error_rate(policy, (obs, action)).n == 6
+
+
+@pytest.mark.parametrize("lr", [np.float32(1e-3), np.float64(1e-3)])
+def test_a_learning_rate_may_be_numpys(lr):
+    policies = [Categorical(9, 3, generator=generator(0)) for _ in range(2)]
+    for policy, rate in zip(policies, (lr, float(lr))):
+        fit(policy, demonstrations(2), generator=generator(1), steps=3, lr=rate)
+    assert torch.equal(*map(weights, policies))
+
+
+def test_what_is_no_data_is_named():
+    policy = Categorical(9, 3, generator=generator(0))
+    for data in (([[0.0] * 9], [0]), [torch.zeros(3, 9)], [None]):
+        with pytest.raises((TypeError, ValueError), match="Trajectories,? or (a pair|pairs) .*observations, targets"):
+            fit(policy, data, generator=generator(1))
+
+
+def test_students_share_one_data_set_and_its_memory():
+    """Sixteen of them look at the same rows; what is gathered at once is a few batches."""
+    class Heard(torch.utils._python_dispatch.TorchDispatchMode):
+        largest = 0
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            out = function(*args, **(kwargs or {}))
+            for tensor in out if isinstance(out, (list, tuple)) else [out]:
+                if isinstance(tensor, torch.Tensor):
+                    self.largest = max(self.largest, tensor.numel())
+            return out
+    data = torch.zeros(50_000, 40), torch.zeros(50_000, 1)
+    policy = Gaussian(40, 1, hidden=(4,), generator=spawn(generator(0), 16))
+    with Heard() as heard:
+        fit(policy, data, generator=generator(1), steps=3)
+    assert heard.largest <= 50_000 * 40
+
+
+def test_the_default_schedule_cools_down():
+    assert [cool_down(x) for x in (0.0, 0.5, 0.7)] == [1, 1, 1]
+    assert [round(cool_down(x), 9) for x in (0.85, 0.97)] == [0.5, 0.1] and constant(0.9) == 1
+    rates = []
+
+    class Watched(torch.optim.SGD):
+        def step(self, closure=None):
+            rates.append(self.param_groups[0]["lr"])
+            return super().step(closure)
+    for schedule, expected in ((None, [0.1] * 8 + [0.2 / 3, 0.1 / 3]), (constant, [0.1] * 10),
+                               (lambda done: 1 - done, [0.1 * (1 - k / 10) for k in range(10)])):
+        rates.clear()
+        fit(Categorical(9, 3, generator=generator(0)), demonstrations(2), generator=generator(1), steps=10, lr=0.1,
+            optimiser=Watched, **({} if schedule is None else {"schedule": schedule}))
+        assert rates == pytest.approx(expected)
+
+
+def test_the_optimiser_is_a_choice():
+    made = []
+
+    def sgd(parameters, lr):
+        made.append(lr)
+        return torch.optim.SGD(parameters, lr=lr, momentum=0.9)
+    policy = Categorical(9, 3, generator=generator(0))
+    fit(policy, demonstrations(), generator=generator(1), steps=500, lr=0.05, optimiser=sgd)
+    assert made == [0.05] and error_rate(policy, demonstrations(seed=2)).high < 0.2

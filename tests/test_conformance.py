@@ -185,7 +185,7 @@ def test_limits_of_each_dimension_clip_what_is_played_and_not_what_is_likely(kin
 @pytest.mark.parametrize("limits", [(1.0, -1.0), (0.0, 0.0), ([0.0, 1.0], [1.0, 1.0]), (-1.0, [1.0] * 3),
                                     (float("nan"), 1.0)])
 def test_limits_out_of_order_or_of_another_length_are_refused(kind, limits):
-    with pytest.raises(ValueError, match="low < high, each a number or one for each of the 2 action"):
+    with pytest.raises(ValueError, match="low < high, each a number or one for each of the action"):
         make(kind, limits=limits)
 
 

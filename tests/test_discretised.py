@@ -122,7 +122,7 @@ def test_bad_settings(options, message):
 
 
 @pytest.mark.parametrize("action, message", [
-    (torch.tensor([[0.5, 1.5]]), r"action \[0.5, 1.5\] lies outside the limits \[-1.0, -1.0\] and \[1.0, 1.0\]"),
+    (torch.tensor([[0.5, 1.5]]), r"action 1.5 lies outside the limits \[-1.0, -1.0\] and \[1.0, 1.0\]"),
     (torch.tensor([[math.nan, 0.0]]), "outside the limits|finite|NaN"),
     (torch.tensor([[0.5]]), r"expected floats \(1, 2\)"), (torch.tensor([1]), "Categorical"),
 ])

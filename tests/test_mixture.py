@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ilsupport import Mixture, fit, generator, spawn
 
+
 def head(g, components=3, act_dim=2, dtype=torch.float64):
     policy = Mixture(4, act_dim, components, generator=g, hidden=(8, 8), dtype=dtype)
     with torch.no_grad():

@@ -1,4 +1,5 @@
 """The loop, the tightrope under it, and the intervals that come out."""
+import gymnasium
 import pytest
 import torch
 from hypothesis import given, settings
@@ -6,7 +7,9 @@ from hypothesis import strategies as st
 
 from ilsupport import (
     Categorical,
+    Env,
     Estimate,
+    Gaussian,
     Gymnasium,
     Tightrope,
     Trajectories,
@@ -36,7 +39,6 @@ class Countdown:
     """Copies that end after 1, 2, 3, ... steps, and then pay nonsense that nobody may count."""
 
     def __init__(self, device="cpu"):
-        import gymnasium
         self.observation_space = gymnasium.spaces.Box(-100, 100, (1,))
         self.action_space = gymnasium.spaces.Discrete(2)
         self.horizon, self.device, self.dtype = 10, torch.device(device), torch.float32
@@ -205,3 +207,118 @@ def test_batches_with_seeds_of_their_own_are_the_same_in_any_number_of_processes
                      for jobs in (1, 2))
     assert len(alone) == 12 and len(alone.observations[:, 0].unique(dim=0)) == 12
     assert torch.equal(alone.observations, spread.observations) and torch.equal(alone.rewards, spread.rewards)
+
+
+# -- what a roll-out keeps is its own
+
+
+class Reusing:
+    """An environment that writes every answer into the same tensors, counts its steps, and may pay in float64."""
+
+    action_space = gymnasium.spaces.Box(-9, 9, (1,))
+    observation_space = gymnasium.spaces.Box(-99, 99, (1,))
+    horizon, device, dtype = 5, torch.device("cpu"), torch.float32
+
+    def __init__(self, pays=torch.float32, nan_after=None):
+        self.pays, self.nan_after = pays, nan_after
+
+    def reset(self, n, generator):
+        self.obs, self.reward = torch.zeros(n, 1), torch.zeros(n, dtype=self.pays)
+        self.over = torch.zeros(n, dtype=torch.bool), torch.zeros(n, dtype=torch.bool)
+        return self.obs
+
+    def step(self, action):
+        action.add_(0.25)  # it may scribble on what it is given, too
+        self.obs += 1
+        self.reward.copy_(self.obs[:, 0])
+        if self.nan_after is not None:
+            self.over[0].copy_(self.obs[:, 0] >= 1 + torch.arange(len(self.obs)))
+            self.obs[self.obs[:, 0] > self.nan_after + torch.arange(len(self.obs))] = torch.nan
+        return self.obs, self.reward, *self.over
+
+
+@pytest.mark.parametrize("pays", [torch.float32, torch.float64])
+def test_an_environment_may_reuse_its_tensors(pays):
+    policy = lambda obs: 2 * obs  # noqa: E731
+    data = rollout(Reusing(pays), policy, 2, generator=generator(0))
+    assert data.observations[..., 0].tolist() == [[0, 1, 2, 3, 4]] * 2
+    assert data.actions[..., 0].tolist() == [[0, 2, 4, 6, 8]] * 2, "as they were played"
+    assert data.rewards.tolist() == [[1, 2, 3, 4, 5]] * 2 and data.final_observations.tolist() == [[5], [5]]
+    assert data.rewards.dtype == pays and data.observations.dtype == torch.float32
+    assert evaluate(Reusing(pays), policy, 2, generator=generator(0)).mean == 15
+
+
+def test_an_expert_may_reuse_its_answer_and_an_observation_may_be_an_answer():
+    answer = torch.zeros(2, 1)
+
+    def scribbles(obs):
+        return answer.copy_(obs * 2)
+    assert rollout(Reusing(), scribbles, 2, generator=generator(0)).actions[0, :, 0].tolist() == [0, 2, 4, 6, 8]
+    data = rollout(Reusing(), lambda obs: obs, 2, generator=generator(0))
+    assert torch.equal(data.actions[:, 1:], data.observations[:, 1:])
+
+
+def test_nan_after_the_end_of_an_episode_is_nobodys_business():
+    """Copy k ends at step k + 1; what is seen after that is padding, for a roll-out and for a return alike."""
+    policy = lambda obs: torch.zeros_like(obs)  # noqa: E731
+    data = rollout(Reusing(nan_after=1), policy, 3, generator=generator(0))
+    assert data.lengths().tolist() == [1, 2, 3] and data.final_observations.isfinite().all()
+    assert evaluate(Reusing(nan_after=1), policy, 3, generator=generator(0)).mean == data.returns().mean()
+    follow = evaluate(Reusing(nan_after=1), lambda obs: obs.clamp(-9, 9), 3, generator=generator(0))
+    assert follow.mean == data.returns().mean(), "nor are the actions that follow from it"
+
+
+def test_nan_while_an_episode_runs_is_refused_by_both():
+    for play in (rollout, evaluate):
+        with pytest.raises(ValueError, match="NaN"):
+            play(Reusing(nan_after=-1), lambda obs: obs.clamp(-9, 9), 3, generator=generator(0))
+
+
+def test_a_gaussian_that_leaves_the_action_space_is_told_of_limits():
+    env = Gymnasium("Pendulum-v1")
+    policy = Gaussian(3, 1, std=9.0, generator=generator(0))
+    for play in (rollout, evaluate):
+        with pytest.raises(ValueError, match="outside the action space .*(limits|Head.of|Gaussian.of)"):
+            play(env, policy, 2, generator=generator(0), sample=True)
+    rollout(env, Gaussian.of(env, std=9.0, generator=generator(0)), 2, generator=generator(0), sample=True, horizon=5)
+
+
+# -- success
+
+
+def test_evaluate_gives_the_share_of_successes_with_its_exact_interval():
+    class Coin(Reusing, Env):
+        def __init__(self):
+            Env.__init__(self, 5, "cpu", torch.float32)
+            self.pays, self.nan_after = torch.float32, None
+
+        def step(self, action):
+            self.success = torch.arange(len(action)) % 4 == 0
+            return Reusing.step(self, action)
+    still = lambda obs: obs.clamp(-9, 9)  # noqa: E731
+    assert evaluate(Coin(), still, 20, generator=generator(0), success=True) == Estimate.of_rate(5, 20)
+    assert rollout(Coin(), still, 8, generator=generator(0)).successes.tolist() == [True, False, False, False] * 2
+    stack = Gaussian(1, 1, limits=(-1, 1), generator=spawn(generator(0), 2))
+    assert evaluate(Coin(), stack, 20, generator=generator(0), success=True) == [Estimate.of_rate(5, 20)] * 2
+    for env in (Tightrope(), Reusing()):
+        with pytest.raises(ValueError, match="does not say whether an episode was a success"):
+            evaluate(env, tightrope_expert if isinstance(env, Tightrope) else still, 3, generator=generator(0), success=True)
+
+
+# -- estimates
+
+
+def test_an_estimate_times_a_number_is_in_another_unit_and_a_sum_is_refused():
+    estimate = Estimate(2.0, 1.0, 4.0, 9)
+    assert 2 * estimate == estimate * 2 == Estimate(4.0, 2.0, 8.0, 9)
+    assert estimate * -1 == -estimate and estimate * 0.5 == Estimate(1.0, 0.5, 2.0, 9)
+    for wrong in (lambda: estimate + estimate, lambda: estimate + (1,), lambda: estimate * estimate, lambda: estimate * "2"):
+        with pytest.raises(TypeError):
+            wrong()
+
+
+def test_minus_the_returns_of_a_stack_are_its_costs():
+    stack = Categorical(9, 3, generator=spawn(generator(0), 3))
+    returns = evaluate(Tightrope(), stack, 20, generator=generator(1))
+    costs = -evaluate(Tightrope(), stack, 20, generator=generator(1))
+    assert isinstance(returns, list) and costs == [-one for one in returns] and costs[0].mean > 0

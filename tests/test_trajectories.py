@@ -1,4 +1,7 @@
 """Padding, masks and labels: what goes into `Trajectories` comes out of `pairs`."""
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -117,8 +120,84 @@ def test_nan_in_padding_is_nobodys_business():
 
 
 def test_float64_arrays_arrive_as_the_policys_dtype():
-    import numpy as np
     data = Trajectories.from_episodes([(np.zeros((2, 3)), np.zeros((2, 1)))])
     assert data.observations.dtype == data.actions.dtype == torch.float32
     data = Trajectories.from_episodes([(np.zeros((2, 3)), np.zeros(2, dtype=np.int32))], dtype=torch.float64)
     assert data.observations.dtype == torch.float64 and data.actions.dtype == torch.int64
+
+
+# -- kinds of numbers
+
+
+@pytest.mark.parametrize("column", [0, 1, 2], ids=["observations", "actions", "rewards"])
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_the_kind_of_numbers_is_decided_over_all_episodes(column, order):
+    """An episode of whole numbers beside one of fractions truncates nothing."""
+    whole, fractions = np.arange(3), np.arange(3) + 0.5
+    episodes = [tuple(np.stack([x, x], 1) if k < 2 else x for k in range(3))
+                for x in ([whole, fractions][i] for i in order)]
+    other = [tuple(np.zeros_like(part) if k != column else part for k, part in enumerate(episode)) for episode in episodes]
+    data = Trajectories.from_episodes(other)
+    found = [data.observations[..., 0], data.actions[..., 0], data.rewards][column]
+    assert found.dtype == torch.float32
+    assert found[order.index(0)].tolist() == [0, 1, 2] and found[order.index(1)].tolist() == [0.5, 1.5, 2.5]
+
+
+def test_lists_of_python_numbers_are_episodes_too():
+    data = Trajectories.from_episodes([([[0], [1]], [0, 1], [1, 2]), ([[0.5]], [1], [0.5])])
+    assert data.observations[1, 0, 0] == 0.5 and data.rewards[1, 0] == 0.5
+    assert data.actions.dtype == torch.int64 and data.observations.dtype == torch.float32
+
+
+# -- a sequence of episodes
+
+
+def test_it_is_a_sequence_of_episodes():
+    data = Trajectories.from_episodes(episodes_of([3, 1, 2]))
+    assert [one.steps for one in data] == [3, 1, 2] == [len(one.pairs()[1]) for one in list(data)]
+    for k in (1, np.int64(1), torch.tensor(1), -2):
+        assert data[k].steps == 1 and len(data[k]) == 1
+    assert data[-1].steps == 2 and data[np.int64(-3)].steps == 3
+    assert data[:2].lengths().tolist() == [3, 1] == data[[0, 1]].lengths().tolist() == data[np.array([0, 1])].lengths().tolist()
+    assert data[data.lengths() > 1].lengths().tolist() == [3, 2] and data[::2].steps == 5
+    assert [a.steps for a, b in zip(data, reversed(data))] == [3, 1, 2]
+    for k in (3, -4, np.int64(3)):
+        with pytest.raises(IndexError, match="of 3"):
+            data[k]
+
+
+@pytest.mark.parametrize("options, message", [
+    (dict(rewards=torch.tensor([[0.0, float("nan")]])), "rewards has 1 NaN"),
+    (dict(actions=torch.full((1, 2, 1), float("nan"))), "actions has 2 NaN"),
+    (dict(labels=torch.full((1, 2, 1), float("inf"))), "labels has 2 NaN or infinite"),
+    (dict(final_observations=torch.full((1, 1), float("nan"))), "final_observations has 1 NaN"),
+    (dict(final_observations=torch.zeros(1, 2)), r"final_observations has shape \(1, 2\), expected \(1, 1\)"),
+    (dict(labels=torch.zeros(1, 2)), r"labels has shape \(1, 2\), expected \(1, 2, 1\)"),
+    (dict(labels=torch.zeros(1, 2, 3)), r"labels has shape \(1, 2, 3\), expected \(1, 2, 1\)"),
+    (dict(rewards=torch.zeros(1, 2, 1)), "rewards has shape"), (dict(mask=torch.ones(1, 2, 1, dtype=torch.bool)), "mask has shape"),
+    (dict(terminated=torch.zeros(2, dtype=torch.bool)), "terminated has shape"),
+    (dict(successes=torch.zeros(1, 1, dtype=torch.bool)), "successes has shape"),
+])
+def test_every_field_is_checked(options, message):
+    fields = dict(observations=torch.zeros(1, 2, 1), actions=torch.zeros(1, 2, 1), rewards=torch.zeros(1, 2),
+                  mask=torch.ones(1, 2, dtype=torch.bool), terminated=torch.zeros(1, dtype=torch.bool))
+    Trajectories(**fields)
+    with pytest.raises(ValueError, match=message):
+        Trajectories(**(fields | options))
+
+
+def test_what_an_expert_could_not_have_meant_is_refused():
+    data = Trajectories.from_episodes([(torch.zeros(3, 1), torch.zeros(3, 1))])
+    for wrong, message in ((torch.zeros(3), "expected"), (torch.zeros(3, 1).long(), "expected"),
+                           (torch.full((3, 1), float("nan")), "labels has 3 NaN")):
+        with pytest.raises(ValueError, match=message):
+            data.label(lambda obs: wrong)
+
+
+def test_cat_keeps_success_where_all_say_so_and_final_observations_where_all_have_them():
+    one = Trajectories.from_episodes(episodes_of([2]))
+    said = replace(one, successes=torch.tensor([True]), final_observations=torch.zeros(1, 2))
+    assert Trajectories.cat([said, said]).successes.tolist() == [True, True]
+    both = Trajectories.cat([said, one])
+    assert both.successes is None and both.final_observations is None
+    assert said[[0, 0]].successes.tolist() == [True, True] and said.to("cpu").successes.tolist() == [True]

@@ -139,7 +139,8 @@ def check_actions(actions: Shaped[Tensor, "N *act"], space: gymnasium.Space) -> 
     bad = ~((actions >= low.to(actions.dtype)) & (actions <= high.to(actions.dtype)))
     if bool(bad.any()):
         raise ValueError(f"action {actions[bad][0].tolist()} lies outside the action space {space}; "
-                         "clip it in the policy or widen the space.")
+                         "give the policy limits=(low, high), as Gaussian.of(env, ...) does, or widen the "
+                         "space.")
 
 
 def _moved(value: object, device: torch.device, dtype: torch.dtype) -> object:
