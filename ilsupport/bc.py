@@ -203,7 +203,8 @@ def _pairs(policy: Policy, data: Data | Sequence[Data]) -> list[Pairs]:
 
 def _checked(policy: Policy, part: Data, like: Tensor) -> Pairs:
     pair = part.pairs() if isinstance(part, Trajectories) else part
-    if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not all(isinstance(x, (Tensor, np.ndarray)) for x in pair):
+    arrays = isinstance(pair, (tuple, list)) and all(isinstance(x, (Tensor, np.ndarray)) for x in pair)
+    if not arrays or len(pair) != 2:
         raise TypeError(f"a data set is {type(part).__name__}, expected Trajectories or a pair "
                         "(observations, targets) of tensors or arrays.")
     obs, target = (_tensor(x, like) for x in pair)

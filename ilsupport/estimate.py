@@ -66,7 +66,8 @@ class Estimate(NamedTuple):
     def __mul__(self, factor: float) -> Estimate:
         """In other units: the mean and the interval times a number."""
         if not isinstance(factor, numbers.Real):
-            raise TypeError(f"an estimate times {factor!r}, expected a number; two estimates have no product.")
+            raise TypeError(f"an estimate times {factor!r}, expected a number; two estimates have no "
+                            "product.")
         return Estimate(self.mean * factor, *sorted((self.low * factor, self.high * factor)), self.n)
 
     __rmul__ = __mul__

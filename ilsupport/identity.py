@@ -64,7 +64,8 @@ class _Named:
 
 
 # What a function may find in its module and answer by, besides plain values and functions.
-HELD = (Tensor, np.ndarray, list, tuple, dict, nn.Module, Configured, functools.partial, types.MethodType, _Named)
+HELD = (Tensor, np.ndarray, list, tuple, dict, nn.Module, Configured, functools.partial, types.MethodType,
+        _Named)
 
 
 def describe(thing: object, _inside: tuple[int, ...] = ()) -> object:
@@ -122,7 +123,8 @@ def _object(thing: object, inside: tuple[int, ...]) -> dict:
 def _own_code(kind: type) -> dict:
     """A hash of the methods of a class that its user wrote, and may have edited since."""
     own = [base for base in kind.__mro__ if base.__module__.split(".")[0] not in LIBRARIES]
-    code = [_code(f.__code__) for base in own for f in vars(base).values() if isinstance(f, types.FunctionType)]
+    code = [_code(f.__code__) for base in own for f in vars(base).values()
+            if isinstance(f, types.FunctionType)]
     return {"code": hashlib.sha256(b"\0".join(code)).hexdigest()[:16]} if code else {}
 
 

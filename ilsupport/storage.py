@@ -63,7 +63,8 @@ def load_policy(path: str | os.PathLike, device: torch.device | str = "cpu") -> 
     """
     tensors, about = read_tensors(path, POLICY)
     try:
-        policy = _made(about["policy"]).to(next(t.dtype for t in tensors.values()))  # which may not be what it was made with
+        dtype = next(t.dtype for t in tensors.values())  # which may not be what it was made with
+        policy = _made(about["policy"]).to(dtype)
         policy.load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError, StopIteration) as error:
         raise ValueError(f"{path} holds no whole policy: {error}") from error

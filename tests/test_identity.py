@@ -60,7 +60,7 @@ OTHERS = {
               "policy.weights"),
     "view": (dict(make=VIEW(lambda obs: obs[..., :2])), dict(make=VIEW(lambda obs: obs[..., 1:])), "policy.settings.see"),
     "what a view closes over": (dict(make=VIEW(see_up_to(2))), dict(make=VIEW(see_up_to(-1))),
-                                "policy.settings.see.closes over.k: 2 there, -1 here"),
+                                "policy.settings.see.closure.k: 2 there, -1 here"),
     "camera": (dict(make=seeing(), data=ROAD), dict(make=seeing(marks=False), data=ROAD),
                "policy.settings.camera.settings.marks: True there, False here"),
     "ensemble": (dict(make=lambda: il.Chunked(head()(), 1)), dict(make=lambda: il.Chunked(head()(), 1, ensemble=0.1)),
@@ -159,9 +159,9 @@ ROUNDS = {
     "beta": (dict(), dict(beta=il.exponential_beta(0.5)), "beta: 0.0 there, 0.5 here"),
     "function": (dict(), dict(expert=lambda obs: obs[:, 0].long()), "expert.function"),
     "constant": (dict(expert=lambda obs: (obs[:, 1] > 0.1).long()), dict(expert=lambda obs: (obs[:, 1] > 0.2).long()), "expert.code"),
-    "closure": (dict(expert=leaning(1)), dict(expert=leaning(2)), "expert.closes over.gain: 1 there, 2 here"),
+    "closure": (dict(expert=leaning(1)), dict(expert=leaning(2)), "expert.closure.gain: 1 there, 2 here"),
     "network": (dict(expert=network(0)), dict(expert=network(1)), "expert.weights"),
-    "network in a closure": (dict(expert=by_a_network(0.0)), dict(expert=by_a_network(1.0)), "expert.closes over.net.weights"),
+    "network in a closure": (dict(expert=by_a_network(0.0)), dict(expert=by_a_network(1.0)), "expert.closure.net.weights"),
     "network of the module": (dict(expert=by_a_global), dict(expert=another_global()), "expert.uses.NET.weights"),
     "settings": (dict(expert=Walker(True)), dict(expert=Walker(False)), "expert.attributes.sure: True there, False here"),
     "method": (dict(expert=Walker(True).act), dict(expert=Walker(False).act), "expert.of.attributes.sure"),
@@ -228,7 +228,7 @@ def raised(power):
 
 @pytest.mark.parametrize("first, other, said", [
     (squared, cubed, "function: .*squared' there, .*cubed'"), (lambda k: k + 1, lambda k: k + 2, "code"),
-    (raised(2), raised(3), "closes over.power: 2 there, 3 here"),
+    (raised(2), raised(3), "closure.power: 2 there, 3 here"),
     (partial(pow, exp=2), partial(pow, exp=3), "exp: 2 there, 3 here"),
     (functools.wraps(squared)(lambda k: k), squared, "")])
 def test_the_folder_of_another_sweep_is_refused(first, other, said, tmp_path):
