@@ -179,9 +179,11 @@ def test_no_state_breaks_out_of_its_script(note):
 
 def test_an_executed_page_holds_name_and_state_and_no_javascript():
     html = BoundsExplorer(T=30)._repr_mimebundle_()[0]["text/html"]
-    assert html.startswith('<div data-il="bounds_explorer.js">') and '"T": 30' in html and "function" not in html
+    assert html.startswith('<div data-il="bounds_explorer.js">')
+    assert '"T": 30' in html and "function" not in html
     assert "export default" not in html and len(html) < 300
-    assert "function render" in Note(note="x")._repr_mimebundle_()[0]["text/html"], "the site does not know this one"
+    shown = Note(note="x")._repr_mimebundle_()[0]["text/html"]
+    assert "function render" in shown, "the site does not know this one"
 
 
 def test_one_script_brings_all_figures_of_a_page_to_life_and_holds_each_file_once():
@@ -194,8 +196,8 @@ def test_one_script_brings_all_figures_of_a_page_to_life_and_holds_each_file_onc
 
 def test_shared_files_use_different_names():
     parts = {part for widget in (BoundsExplorer, Drive, Film, Frames) for part in widget.scripts[:-1]}
-    names = [name for part in parts for name in re.findall(r"^(?:const|let|class|function) (\w+)", (SCRIPTS / part).read_text("utf-8"),
-                                                           re.MULTILINE)]
+    named = re.compile(r"^(?:const|let|class|function) (\w+)", re.MULTILINE)
+    names = [name for part in parts for name in named.findall((SCRIPTS / part).read_text("utf-8"))]
     assert len(names) > 10 and sorted(names) == sorted(set(names))
 
 
@@ -284,7 +286,8 @@ def film():
 def test_a_film_shows_where_the_simulators_bodies_were(film):
     import gymnasium
     (expert, returns, fell), (limp, _, limp_fell) = json.loads(zlib.decompress(base64.b64decode(film.packed)))
-    assert len(expert) == len(returns) == 50 and film.frame == pytest.approx(0.04) and [fell, limp_fell] == [False, True]
+    assert len(expert) == len(returns) == 50 and film.frame == pytest.approx(0.04)
+    assert [fell, limp_fell] == [False, True]
     assert len(limp) < 50 and {len(frame) for frame in expert + limp} == {4 * len(film.clips[0]["radii"])}
     env = gymnasium.make("Hopper-v5")
     obs, policy, total = env.reset(seed=3)[0], il.LocomotionExpert("Hopper-v5"), 0.0
@@ -294,10 +297,9 @@ def test_a_film_shows_where_the_simulators_bodies_were(film):
     names = [env.unwrapped.model.geom(i).name for i in range(env.unwrapped.model.ngeom)]
     torso, i = film.clips[0]["torso"], names.index("torso_geom")
     ax, ay, bx, by = expert[40][4 * torso:4 * torso + 4]
-    assert [(ax + bx) / 2000, (ay + by) / 2000] == pytest.approx(env.unwrapped.data.geom_xpos[i][[0, 2]].tolist(), abs=2e-3)
-    assert ((bx - ax) ** 2 + (by - ay) ** 2) ** 0.5 == pytest.approx(2000
-                                                                     * env.unwrapped.model.geom_size[i][1],
-                                                                     abs=3)
+    centre, length = env.unwrapped.data.geom_xpos[i][[0, 2]], 2000 * env.unwrapped.model.geom_size[i][1]
+    assert [(ax + bx) / 2000, (ay + by) / 2000] == pytest.approx(centre.tolist(), abs=2e-3)
+    assert ((bx - ax) ** 2 + (by - ay) ** 2) ** 0.5 == pytest.approx(length, abs=3)
     assert returns[40] == pytest.approx(total, abs=0.51)
 
 
@@ -305,3 +307,27 @@ def test_a_film_is_small_and_asks_for_nothing(film):
     html = film.standalone()
     assert len(html) < 60_000 and film.alt in html and repr(film) == "Film: one hops, one falls"
     assert not any(word in html for word in ("http:", "https:", "fetch(", "import "))
+
+
+class OnMeta(il.Policy):
+    """Wherever it lives, it says that it is asked there; a layer of it drops out in training."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.drop = torch.nn.Parameter(torch.ones(1, device="meta")), torch.nn.Dropout(0.5)
+        self.asked, self.begun = [], 0
+
+    def begin(self):
+        self.begun += 1
+
+    def act(self, obs, generator=None):
+        self.asked.append((obs.device.type, obs.dtype, self.training))
+        return torch.zeros(1, 3, requires_grad=True)
+
+
+def test_a_driver_is_asked_on_its_own_device_in_evaluation_mode():
+    pytest.importorskip("mujoco")
+    policy = OnMeta()
+    Film("Hopper-v5", {"one": policy, "two": policy}, alt="two stand", seconds=0.05)
+    assert set(policy.asked) == {("meta", torch.float32, False)} and policy.begun == 2
+    assert policy.training, "its mode comes back"

@@ -1,27 +1,31 @@
-"""Films of MuJoCo's bodies that need no OpenGL: the simulator says where its capsules are, the page draws them (page 10)."""
+"""Films of MuJoCo's bodies that need no OpenGL: the simulator says where its capsules are, the page draws
+them (page 10).
+"""
 from __future__ import annotations
 
-import base64
-import json
-import zlib
-from collections.abc import Callable
+from itertools import chain
 
+import gymnasium
 import numpy as np
 import torch
 import traitlets
 
-from ilsupport.rollout import actor
+from ilsupport.policies.base import Policy, in_mode
+from ilsupport.rollout import Act, actor
+from ilsupport.widgets.packing import packed
 from ilsupport.widgets.static import StaticWidget
 
 FRAME = 0.04  # seconds between frames, at least
 
 
 class Film(StaticWidget):
-    """Side by side, what each of `drivers` (a name and a policy) does in the first `seconds` of the same episode of `task`.
+    """Side by side, what each of `drivers` (a name and a policy) does in the first `seconds` of the same
+    episode of `task`.
 
-    All start where `seed` puts them; who falls stays where it fell. Planar bodies are seen from the side, the ant from above at an
-    angle. It plays while it is on screen, stops at the reader's word, and does not start by itself for readers who asked
-    their system for less motion. `alt` says in a sentence what there is to see. Needs the extra `mujoco`.
+    All start where `seed` puts them; who falls stays where it fell. Planar bodies are seen from the side, the
+    ant from above at an angle. It plays while it is on screen, stops at the reader's word, and does not start
+    by itself for readers who asked their system for less motion. `alt` says in a sentence what there is to
+    see. Drivers may live on any device. Needs the extra `mujoco`.
     """
 
     scripts = ("film.js",)
@@ -32,43 +36,44 @@ class Film(StaticWidget):
     clips = traitlets.List().tag(sync=True)
     packed = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, task: str, drivers: dict[str, Callable], *, alt: str, seed: int = 0, seconds: float = 4.0) -> None:
-        recorded = [_record(task, actor(policy), seed, seconds) for policy in drivers.values()]
-        clips = [{"name": name, **{key: clip[key] for key in ("radii", "pale", "torso")}} for name, clip in zip(drivers, recorded)]
-        moving = [[clip["frames"], clip["returns"], clip["fell"]] for clip in recorded]
-        packed = base64.b64encode(zlib.compress(json.dumps(moving, separators=(",", ":")).encode(), 9)).decode()
-        super().__init__(alt=alt, tilt=recorded[0]["tilt"], frame=recorded[0]["every"], clips=clips, packed=packed)
+    def __init__(self, task: str, drivers: dict[str, Policy | Act], *, alt: str, seed: int = 0,
+                 seconds: float = 4.0) -> None:
+        world = gymnasium.make(task).unwrapped
+        world.reset(seed=seed)
+        model, y = world.model, world.data.geom_xpos[:, 1]
+        solid = [i for i in range(model.ngeom) if model.geom_type[i] in (2, 3)]  # spheres and capsules
+        parts = sorted(solid, key=lambda i: -y[i])  # from back to front
+        names, tilt = [model.geom(i).name for i in parts], bool(model.nq > 9)  # in space, not in a plane
+        skip = max(1, round(FRAME / world.dt))
+        takes = [_record(world, parts, tilt, skip, driver, seed, seconds) for driver in drivers.values()]
+        body = {"radii": [round(1000 * float(model.geom_size[i, 0])) for i in parts],
+                "torso": next(i for i, name in enumerate(names) if name.startswith("torso")),
+                "pale": [int("left" in name and not tilt) for name in names]}
+        super().__init__(alt=alt, tilt=tilt, frame=skip * world.dt, packed=packed(takes),
+                         clips=[{"name": name, **body} for name in drivers])
 
     def __repr__(self) -> str:
         return f"Film: {self.alt}"
 
 
 @torch.no_grad()
-def _record(task: str, act: Callable, seed: int, seconds: float) -> dict:
-    """One episode: of every capsule both ends on the screen, in mm, frame by frame."""
-    import gymnasium
-    env = gymnasium.make(task)
-    obs, world = env.reset(seed=seed)[0], env.unwrapped
-    bodies = [i for i in range(world.model.ngeom) if world.model.geom_type[i] in (2, 3)]  # spheres and capsules, not the floor
-    tilt = world.model.nq > 9  # a body that moves in space, not in a plane
-    lift = np.array([0, 0.6, 0.8]) if tilt else np.array([0, 0, 1.0])
-    bodies.sort(key=lambda i: -world.data.geom_xpos[i, 1])  # from back to front
-    skip, total, frames, returns, over, fell = max(1, round(FRAME / world.dt)), 0.0, [], [], False, False
+def _record(world: gymnasium.Env, parts: list[int], tilt: bool, skip: int, driver: Policy | Act, seed: int,
+            seconds: float) -> tuple[list[list[int]], list[int], bool]:
+    """One episode: both ends of every part on the screen, in mm, and the return, frame by frame; a fall?"""
+    tensors = chain(driver.parameters(), driver.buffers()) if isinstance(driver, Policy) else ()
+    act, like = actor(driver), next(iter(tensors), torch.empty(0))
+    obs, total, over, frames, returns = world.reset(seed=seed)[0], 0.0, False, [], []
     for step in range(round(seconds / world.dt)):
         if step % skip == 0 or over:
-            centre = world.data.geom_xpos[bodies]
-            half = world.data.geom_xmat[bodies].reshape(-1, 3, 3)[:, :, 2] * world.model.geom_size[bodies, 1:2]
-            ends = np.stack([centre - half, centre + half], 1)
-            frames.append((1000 * np.stack([ends[..., 0], ends @ lift], -1)).round().astype(int).ravel().tolist())
+            half = world.data.geom_xmat[parts][:, 2::3] * world.model.geom_size[parts, 1:2]
+            ends = np.stack([world.data.geom_xpos[parts] + sign * half for sign in (-1, 1)], 1)
+            height = ends @ [0, 0.6, 0.8] if tilt else ends[..., 2]
+            frames.append((1000 * np.stack([ends[..., 0], height], -1)).round().astype(int).ravel().tolist())
             returns.append(round(total))
         if over:
-            fell = True
             break
-        obs, reward, over, *_ = env.step(act(torch.as_tensor(obs, dtype=torch.float32)[None])[0].numpy())
+        with in_mode(driver, training=False):
+            action = act(torch.as_tensor(obs).to(like)[None])[0]
+        obs, reward, over, *_ = world.step(action.detach().cpu().numpy())
         total += reward
-    names = [world.model.geom(i).name for i in bodies]
-    env.close()
-    return {"frames": frames, "returns": returns, "fell": fell, "tilt": bool(tilt), "every": skip * world.dt,
-            "radii": [round(1000 * float(world.model.geom_size[i, 0])) for i in bodies],
-            "torso": next(i for i, name in enumerate(names) if name.startswith("torso")),
-            "pale": [int("left" in name and not tilt) for name in names]}
+    return frames, returns, bool(over)

@@ -1,15 +1,15 @@
-"""A slider over figures that only Python can compute: the page flips through some, a notebook draws the rest."""
+"""A slider over figures that only Python can compute: the page flips through some, a notebook draws the
+rest.
+"""
 from __future__ import annotations
 
-import base64
-import json
 import numbers
-import zlib
 from collections.abc import Callable, Sequence
 
 import traitlets
 
 from ilsupport.plots import Drawing
+from ilsupport.widgets.packing import packed
 from ilsupport.widgets.static import StaticWidget
 
 
@@ -36,11 +36,8 @@ class Frames(StaticWidget):
         values = _increasing(values)
         if len(drawings) != len(values):
             raise ValueError(f"{len(drawings)} drawings for {len(values)} values, expected one each.")
-        # Neighbouring figures share most of their text, so together they pack to a fraction.
-        text = json.dumps([_svg(drawing) for drawing in drawings])
-        packed = base64.b64encode(zlib.compress(text.encode(), 9)).decode()
-        super().__init__(label=label, values=values, value=values[0], packed=packed,
-                         computes=on_value is not None)
+        super().__init__(label=label, values=values, value=values[0], computes=on_value is not None,
+                         packed=packed([_svg(drawing) for drawing in drawings]))
         self._on_value = on_value
         self.on_msg(self._answer)
 
@@ -56,19 +53,18 @@ class Frames(StaticWidget):
 
 
 def resimulate(function: Callable[..., Drawing], /, label: str = "", **values: Sequence[float]) -> Frames:
-    """A slider over one argument of `function`, which computes something and returns what `plots.show` returns.
+    """A slider over one argument of `function`, which computes something and returns what `plots.show`
+    returns.
 
     `resimulate(draw, label="demonstrations", n=[5, 10, 20])` calls `draw(n=5)`, `draw(n=10)`, `draw(n=20)`
     now, for the page, and any `draw(n=...)` between them when a reader moves the slider in a notebook.
     `label` defaults to the argument's name. Raises TypeError unless exactly one argument is given a range.
     """
     if len(values) != 1:
-        raise TypeError("resimulate moves one argument, as in n=[5, 10, 20]; "
-                        f"got {', '.join(values) or 'none'}.")
+        raise TypeError(f"resimulate moves one argument, as in n=[5, 10, 20]; got {list(values)}.")
     ((name, choices),) = values.items()
-    choices = _increasing(choices)
-    return Frames([function(**{name: value}) for value in choices], values=choices, label=label or name,
-                  on_value=lambda value: function(**{name: value}))
+    choices, draw = _increasing(choices), lambda value: function(**{name: value})
+    return Frames([draw(value) for value in choices], values=choices, label=label or name, on_value=draw)
 
 
 def _svg(drawing: Drawing) -> str:
