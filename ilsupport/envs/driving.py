@@ -92,6 +92,14 @@ class Driving(Env):
         self._along = torch.zeros_like(self._offset)
         return self._observe()
 
+    def where(self, features: Float[Tensor, "n 8"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Offset, heading and phases of cars with these features, as `place` takes them: six curvatures are
+        six equations for the sines and cosines of three phases.
+        """
+        features = features.to(self.device, self.dtype)
+        waves = torch.linalg.solve(self._look_ahead.T, features[:, 2:].T)
+        return features[:, 0], features[:, 1], torch.atan2(waves[:3], waves[3:]).T
+
     def _first(self, n: int) -> Tensor:
         start = torch.rand(n, 4, generator=self._generator, dtype=self.dtype, device=self.device)
         return self.place(0.2 * start[:, 0] - 0.1, torch.zeros_like(start[:, 0]), 2 * math.pi * start[:, 1:])

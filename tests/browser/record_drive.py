@@ -36,7 +36,8 @@ def recording(widget: Drive) -> str:
     """A page with the widget as a notebook has it, except that what it sends to Python stays in
     `window.sent`."""
     source = widget._esm.replace("export default ", "const ilWidget = ")
-    return PAGE.replace("SOURCE", source).replace("STATE", json.dumps(widget._state()))
+    state = widget.placeholder().partition("json\">")[2].partition("</script>")[0]
+    return PAGE.replace("SOURCE", source).replace("STATE", state)
 
 
 def fingers(rng: random.Random) -> Iterator[int]:

@@ -11,7 +11,7 @@ from wheel import drawn, live, now, show, status, steady, until  # noqa: F401  (
 
 import ilsupport as il
 from ilsupport.widgets import Drive
-from ilsupport.widgets.drive import _states
+from ilsupport.widgets.drive import states_of
 
 pytestmark = pytest.mark.browser
 
@@ -48,7 +48,7 @@ def test_a_page_that_is_closed_sends_what_it_has(show):
 def test_keys_become_labels_of_somebody_elses_drive(show, steady):
     drive = Drive({"clone": steady}, horizon=50)
     asked = il.rollout(drive.road(), steady, 1, generator=il.generator(0)).observations[0]
-    drive.asked = {"id": 1, "by": "clone", "states": _states(asked), "got": 10}
+    drive.asked = {"id": 1, "by": "clone", "states": states_of(asked), "got": 10}
     drive.budget = {"given": 410, "total": 450}
     page = show(live(drive))
     assert now(page)["kind"] == "label" and now(page)["driver"] == "clone"
