@@ -21,24 +21,23 @@ from ilsupport.envs.base import Env
 from ilsupport.files import write_tensors
 from ilsupport.identity import describe
 from ilsupport.policies.base import Policy, in_mode
+from ilsupport.random import rand
 from ilsupport.rollout import Act, actor, rollout
 from ilsupport.runs import KIND, Log, Progress, check_same, newest
 from ilsupport.trajectories import Trajectories
 
 Schedule = Callable[[int], float]
+NewPolicy = Callable[[torch.Generator], Policy]
+Collect = Callable[[int, Policy, Policy | None], tuple[list[Trajectories], dict]]
 
 
 def first_round_only(i: int) -> float:
-    """beta = 1 in round 0, then 0: start from demonstrations, then let the learner drive. Round 0 is plain
-    cloning.
-    """
+    """beta = 1 in round 0, then 0: demonstrations first, then the learner drives. Round 0 is plain cloning."""
     return 1.0 if i == 0 else 0.0
 
 
 def exponential_beta(p: float) -> Schedule:
-    """beta_i = p**i, the schedule for which the paper proves its bound. Raises ValueError for p outside [0,
-    1].
-    """
+    """beta_i = p**i, for which the paper proves its bound. Raises ValueError for p outside [0, 1]."""
     check_probability("p", p)
     return lambda i: float(p) ** i
 
@@ -74,18 +73,16 @@ def mixed(expert: Act, learner: Act, beta: float, generator: torch.Generator) ->
 
     def act(obs: Tensor) -> Tensor:
         theirs, ours = expert(obs), learner(obs)
-        coin = torch.rand(len(obs), generator=generator, device=generator.device).to(obs.device) < beta
-        return torch.where(coin.view(-1, *[1] * (ours.ndim - 1)), theirs, ours)
+        coin = rand((len(obs), *[1] * (ours.ndim - 1)), generator, obs) < beta
+        return torch.where(coin, theirs, ours)
     return act
 
 
-def dagger(env: Env, expert: Policy | Act, new_policy: Callable[[torch.Generator], Policy], *, rounds: int,
-           n: int,
+def dagger(env: Env, expert: Policy | Act, new_policy: NewPolicy, *, rounds: int, n: int,
            generator: torch.Generator, horizon: int | None = None, beta: Schedule = first_round_only,
            data: Trajectories | None = None, train: Callable[..., History] = fit, progress: bool = False,
            log: Log | None = None, checkpoint: str | os.PathLike | None = None) -> Iterator[Round]:
-    """Yield one `Round` after another: play `n` episodes with the mixture, label them, aggregate, train a
-    fresh student.
+    """Yield one `Round` after another: play `n` episodes with the mixture, label, aggregate, train anew.
 
     expert      any callable from observations (N, *obs) to actions (N, *act): a script, a network, a person
     new_policy  builds an untrained student, or stack of students, from a generator
@@ -116,7 +113,7 @@ def dagger(env: Env, expert: Policy | Act, new_policy: Callable[[torch.Generator
 
         def play() -> Trajectories:
             learner = last or policy
-            with in_mode(expert, training=False), in_mode(learner, training=False):
+            with in_mode(learner, training=False), in_mode(expert, training=False):
                 act = mixed(actor(expert), actor(learner), share, generator)
                 played = rollout(env, act, n * students, generator=generator, horizon=horizon)
                 # An expert that drove has said what it would do: people are slow, so nobody is asked twice.
@@ -132,8 +129,7 @@ def dagger(env: Env, expert: Policy | Act, new_policy: Callable[[torch.Generator
                      hook=lambda: Progress("dagger", "round", rounds, shown=progress, log=log))
 
 
-def rounds_of(collect: Callable[[int, Policy, Policy | None], tuple[list[Trajectories], dict]],
-              new_policy: Callable[[torch.Generator], Policy], *, rounds: int, generator: torch.Generator,
+def rounds_of(collect: Collect, new_policy: NewPolicy, *, rounds: int, generator: torch.Generator,
               train: Callable[..., History], hook: Callable[[], Progress],
               folder: Path | None = None) -> Iterator[Round]:
     """The loop of every interactive method here: collect, aggregate, train a fresh student on all there is.
@@ -168,17 +164,14 @@ def rounds_of(collect: Callable[[int, Policy, Policy | None], tuple[list[Traject
 
 def _kept(folder: Path, i: int, about: dict, generator: torch.Generator,
           collect: Callable[[], Trajectories]) -> Trajectories:
-    """The labelled episodes of round `i`: from the folder if they are there, else collected and written
-    there.
-    """
+    """The labelled episodes of round `i`: from the folder if they are there, else collected and put there."""
     folder.mkdir(parents=True, exist_ok=True)
     path, about = folder / f"round-{i}.labels", {**about, "generator": describe(generator.get_state())}
     try:
         found = newest(path)
     except ValueError as error:
-        warnings.warn(f"round {i} is collected and labelled again, its labels are damaged ({error}); earlier "
-                      "rounds stand.")
-        found = None
+        found = warnings.warn(f"round {i} is collected and labelled again, its labels are damaged ({error}); "
+                              "earlier rounds stand.", stacklevel=2)
     if found is None:
         batch = collect()
         tensors = {f.name: value for f in fields(batch) if (value := getattr(batch, f.name)) is not None}

@@ -25,10 +25,8 @@ from ilsupport.trajectories import Trajectories
 
 
 def demonstrate(env: Env, expert: Policy | Act, n: int, *, generator: torch.Generator,
-                horizon: int | None = None,
-                covariance: float | Float[Tensor, "*M d d"] = 0.0) -> Trajectories:
-    """`n` episodes of an expert whose actions reach the world with Gaussian noise, clipped to the action
-    space.
+                horizon: int | None = None, covariance: float | Float[Tensor, "*M d d"] = 0.0) -> Trajectories:
+    """`n` episodes of an expert whose actions reach the world with Gaussian noise, in the action space.
 
     `actions` are what was executed, `labels` what the expert meant; it is asked once a step.
     covariance   of the noise, drawn anew at each step: a variance for every coordinate, or a matrix (d, d);

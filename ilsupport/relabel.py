@@ -41,8 +41,8 @@ def relabel(trajectories: Trajectories, *, generator: torch.Generator, ahead: in
     if trajectories.final_observations is not None:
         achieved = torch.cat([achieved, torch.zeros_like(achieved[:, :1])], 1)
         last = last + 1
-        achieved[torch.arange(len(last), device=last.device), last] = trajectories.final_observations[:,
-                                                                                                      :goal_dim]
+        final = trajectories.final_observations[:, :goal_dim]
+        achieved[torch.arange(len(last), device=last.device), last] = final
     episode, t = mask.nonzero().unbind(1)
     left = last[episode] - t
     episode, t, left = (x[left > 0].repeat(copies) for x in (episode, t, left))

@@ -19,15 +19,12 @@ from ilsupport.estimate import Estimate, Estimates
 from ilsupport.policies.base import Policy, in_mode
 from ilsupport.trajectories import Trajectories
 
-Act = Callable[[Tensor], Tensor]
+Act = Callable[[Shaped[Tensor, "n *obs"]], Shaped[Tensor, "n *act"]]
 # steps between two looks at whether everybody's episode has ended, where a look waits for the device
 LOOK = 32
 
 
-def actor(policy: Policy | Act, generator: torch.Generator | None = None) -> Callable[[Shaped[Tensor, "n "
-                                                                                                      "*obs"]],
-                                                                                      Shaped[Tensor, "n "
-                                                                                                     "*act"]]:
+def actor(policy: Policy | Act, generator: torch.Generator | None = None) -> Act:
     """Anything that acts, as a plain function of a batch of observations, at the start of its episodes.
 
     `policy` is a Policy or any callable (a script, a human, another library's model). With a generator a

@@ -90,7 +90,7 @@ class Units(nn.Module):
         shape = (columns,) if students is None else (students, *[1] * dims, columns)
         self.register_buffer("shift", torch.zeros(shape, dtype=like.dtype, device=like.device))
         self.register_buffer("scale", torch.ones(shape, dtype=like.dtype, device=like.device))
-        # sum of log scales
+        # The sum of the logarithms of the scales, for densities.
         self.register_buffer("volume", torch.zeros(shape[:-1], dtype=like.dtype, device=like.device))
 
     def inward(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
@@ -124,8 +124,9 @@ class Units(nn.Module):
 
 
 class Head(Policy):
-    """What the heads share. Observations `(n, obs_dim)`, or windows `(n, length, d)` for `obs_dim = (length,
-    d)`.
+    """What the heads share: a network, units, limits, checks at the door.
+
+    Observations are `(n, obs_dim)`, or windows `(n, length, d)` for `obs_dim = (length, d)`.
 
     hidden        widths of the layers between observation and answer
     activation    what stands between the layers: "relu", "tanh", "silu", "gelu" or "elu"
@@ -189,9 +190,7 @@ class Head(Policy):
         return net((inputs, *self.hidden, outputs), generator, self._dtype, self.activation)
 
     def log_prob(self, obs: Obs, action: Action, known: Known = None) -> PerRow:
-        """Log-density of each action, over its numbers that are `known`: the first of a plan that ended
-        early.
-        """
+        """Log-density of each action, over its numbers that are `known`: of a cut-off plan the first."""
         self.check_action(obs, action)
         self.check_range(action)
         return self._density(obs, action, known)
@@ -209,18 +208,14 @@ class Head(Policy):
             self.plays.measure(action, flags=False)
 
     def check(self, obs: Tensor, action: Tensor) -> None:
-        """Raise ValueError for what is not this head's: shapes, dtypes, devices, NaN or infinity, actions out
-        of range.
-        """
+        """Raise ValueError for another shape, dtype or device, NaN or infinity, and actions out of range."""
         super().check(obs, action)
         check_observation(obs, self.obs_dim, None, self.net.like)
         self.check_action(obs, action)
         self.check_range(action)
 
     def check_action(self, obs: Obs, action: Action) -> None:
-        """Raise ValueError unless there is one action of this head's kind for each observation; looks at no
-        value.
-        """
+        """Raise ValueError unless there is one action of this head's kind for each observation."""
         lead = obs.shape[:obs.ndim - (1 if isinstance(self.obs_dim, int) else 2)]
         right = action.dtype == torch.int64 if self.whole else action.is_floating_point()
         if action.shape != (*lead, *self.act_shape) or not right:
@@ -241,16 +236,12 @@ class Head(Policy):
                              "this head; scale actions, or declare wider limits.")
 
     def seen(self, obs: Obs) -> Float[Tensor, "*M n *obs"]:
-        """The observations in the network's units; raises ValueError for those of another shape, dtype or
-        device.
-        """
+        """The observations in the network's units; raises ValueError for those of another kind."""
         check_observation(obs, self.obs_dim, self.students, self.net.like)
         return obs if self.sees is None else self.sees.inward(obs)
 
     def meant(self, obs: Obs, action: Action) -> Action:
-        """The actions in the network's units; raises ValueError unless they are of this head's kind, one
-        each.
-        """
+        """The actions in the network's units; raises ValueError unless they are of this head's kind."""
         self.check_action(obs, action)
         return action if self.plays is None else self.plays.inward(action)
 
@@ -259,10 +250,14 @@ class Head(Policy):
         action = action if self.plays is None else self.plays.outward(action)
         return action if self.low is None else action.clamp(self.low, self.high)
 
+    def outward(self, mean: Action, log_std: Action) -> tuple[Action, Action]:
+        """A mean and a log standard deviation in the world's units."""
+        if self.plays is None:
+            return mean, log_std
+        return self.plays.outward(mean), log_std + self.plays.scale.log()
+
     def volume(self, known: Known = None) -> Tensor | float:
-        """What a log-density loses by the change of units: the logarithms of the scales, of the known
-        dimensions.
-        """
+        """What a log-density loses by the change of units: the logarithms of the (known) scales."""
         if self.plays is None:
             return 0.0
         return self.plays.volume if known is None else (self.plays.scale.log() * known).sum(-1)
@@ -278,14 +273,12 @@ def known_sum(each: Float[Tensor, "*n act"], known: Known) -> Float[Tensor, "*n"
 
 def check_observation(obs: Tensor, obs_dim: int | tuple[int, int], students: int | None,
                       like: Tensor) -> None:
-    """Raise ValueError unless `obs` is what a network of this width takes, with the dtype and device of
-    `like`.
-    """
+    """Raise ValueError unless `obs` is what a network of this width takes, of `like`'s dtype and device."""
     one = (obs_dim,) if isinstance(obs_dim, int) else obs_dim
     lead = obs.ndim - len(one)
-    if lead != (1 if students is None else 2) or obs.shape[lead:] != one or students not in (None,
-                                                                                             obs.shape[0]):
-        wanted = ", ".join(map(str, ("n", *one) if students is None else (students, "n", *one)))
+    rows = () if students is None else (students,)
+    if lead != len(rows) + 1 or obs.shape[lead:] != one or obs.shape[:len(rows)] != rows:
+        wanted = ", ".join(map(str, (*rows, "n", *one)))
         raise ValueError(f"observations have shape {tuple(obs.shape)}, expected ({wanted}).")
     if obs.dtype != like.dtype:
         raise ValueError(f"observations have dtype {obs.dtype}, expected {like.dtype} like the policy; "
@@ -297,9 +290,7 @@ def check_observation(obs: Tensor, obs_dim: int | tuple[int, int], students: int
 
 @contextlib.contextmanager
 def in_mode(policy: object, training: bool) -> Iterator[None]:
-    """Dropout, batch norms and their like in training or in evaluation mode; each module's own mode comes
-    back.
-    """
+    """Dropout and its like in training or in evaluation mode; each module's own mode comes back."""
     modes = [(m, m.training) for m in policy.modules()] if isinstance(policy, nn.Module) else []
     if any(mode != training for _, mode in modes):
         policy.train(training)

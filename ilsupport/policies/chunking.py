@@ -57,11 +57,11 @@ class Chunked(Policy):
 
     def act(self, obs: Obs, generator: torch.Generator | None = None) -> Action:
         """The plan's action for this step of the episode, or the mean of the plans'."""
-        lead = obs.shape[:1 if self.students is None else 2]
-        if self._plans and self._plans[-1].shape[:len(lead)] != lead:
-            raise ValueError(f"observations have shape {tuple(obs.shape)} and a plan is in force for "
-                             f"{tuple(self._plans[-1].shape[:len(lead)])} episodes, expected as many; call "
-                             "begin() when episodes start.")
+        lead = 1 if self.students is None else 2
+        if self._plans and self._plans[-1].shape[:lead] != obs.shape[:lead]:
+            raise ValueError(f"observations have shape {tuple(obs.shape)}, expected "
+                             f"{tuple(self._plans[-1].shape[:lead])} episodes, for which plans are in force; "
+                             "call begin() when episodes start.")
         if self.ensemble is not None or self._clock % self.length == 0:
             self._plans.append(self.plan(obs, generator))
             del self._plans[:-self.length]
@@ -74,13 +74,10 @@ class Chunked(Policy):
         return torch.tensordot(weights / weights.sum(), said, 1)
 
     def log_prob(self, obs: Obs, action: Action) -> PerRow:
-        """Log-density of whole plans, each flattened to one row; of plans that end early, of their known
-        beginning.
-        """
+        """Log-density of plans, each flattened to one row; of a plan that ends early, of its beginning."""
         known = ~action.isnan()
-        if bool(known.all()):
-            return self.head.log_prob(obs, action)
-        return self.head.log_prob(obs, action.nan_to_num(), known=known)
+        told = {} if bool(known.all()) else {"known": known}
+        return self.head.log_prob(obs, action.nan_to_num(), **told)
 
     def loss(self, obs: Obs, action: Action, generator: Generators | None = None) -> PerStudent:
         """The head's own loss on plans, what nobody played (NaN) left out."""
@@ -96,8 +93,7 @@ class Chunked(Policy):
         steps = known.unflatten(1, (self.length, -1))
         whole = steps.all(2)
         if bool((steps.any(2) != whole).any() | ~whole[:, 0].all() | (whole[:, 1:] & ~whole[:, :-1]).any()):
-            raise ValueError("a plan has NaN before its end, expected whole actions first and NaN only for "
-                             "the steps after the episode's last.")
+            raise ValueError("a plan has NaN before its end, expected NaN only after an episode's last step.")
         check_finite("plans", action[known])
         self.head.check(obs, action.nan_to_num())
 
@@ -107,8 +103,7 @@ class Chunked(Policy):
 
 
 def chunks(data: Trajectories, length: int) -> tuple[Shaped[Tensor, "N *obs"], Float[Tensor, "N plan"]]:
-    """Every observation with the next `length` actions of its episode in a row, flattened: plans for
-    `Chunked`.
+    """Every observation with the next `length` actions of its episode, flattened: plans for `Chunked`.
 
     Where the episode ends first the rest of the plan is NaN: nobody played it, and `Chunked` learns nothing
     from it. Raises ValueError for discrete actions, if no episode is long enough for one whole plan, and for
@@ -120,9 +115,8 @@ def chunks(data: Trajectories, length: int) -> tuple[Shaped[Tensor, "N *obs"], F
         raise ValueError(f"actions have dtype {data.actions.dtype}, expected floats: plans are made of "
                          "continuous actions.")
     if data.labels is not None and not torch.equal(data.labels[data.mask], data.actions[data.mask]):
-        raise ValueError("the labels differ from the actions played, expected demonstrations: an expert's "
-                         "labels along another driver's way are not a plan that the expert would have "
-                         "carried out.")
+        raise ValueError("the labels differ from the actions played, expected demonstrations: labels along "
+                         "another's way are no plan that the expert would have carried out.")
     if int(data.lengths().max()) < length:
         raise ValueError(f"the longest episode has {int(data.lengths().max())} steps, expected at least the "
                          f"chunk length {length}; shorten the chunks.")

@@ -42,7 +42,8 @@ class Discretised(Head):
         if limits is not None and not bool((self.low.isfinite() & self.high.isfinite()).all()):
             raise ValueError(f"limits are {limits}, expected finite (low, high): bins divide a range.")
         self.net = self.network(obs_dim + 2 * act_dim, max(counts), generator)
-        self.act_dim, self.bins, self.autoregressive, self.whole = act_dim, bins, autoregressive, limits is None
+        self.act_dim, self.bins, self.autoregressive = act_dim, bins, autoregressive
+        self.whole = limits is None
         counts = torch.tensor(counts, device=self.net.like.device)
         absent = torch.arange(int(counts.max()), device=counts.device) >= counts[:, None]
         self.register_buffer("counts", counts, persistent=False)
@@ -67,12 +68,9 @@ class Discretised(Head):
             return {"act_dim": len(space.nvec), "bins": space.nvec.tolist(), "limits": None}
         return super().serves(space)
 
-    def logits(self, obs: Obs, chosen: Int[Tensor, "*M n act"], dims: Sequence[int]) -> Float[Tensor, "*M n "
-                                                                                                      "dims "
-                                                                                                      "bins"]:
-        """Unnormalised log-probabilities of the bins of each of `dims`, given the `chosen` bins of the
-        dimensions before.
-        """
+    def logits(self, obs: Obs, chosen: Int[Tensor, "*M n act"],
+               dims: Sequence[int]) -> Float[Tensor, "*M n dims bins"]:
+        """Unnormalised log-probabilities of the bins of each of `dims`, given those `chosen` before it."""
         seen = self.seen(obs)
         which = torch.eye(self.act_dim, dtype=seen.dtype, device=seen.device)
         before = torch.ones_like(which).tril(-1) * self.autoregressive
@@ -96,7 +94,6 @@ class Discretised(Head):
         chosen = self.meant(obs, action)
         if not self.whole:
             chosen = ((action - self.low) / self.width).long().clamp(min=0).minimum(self.counts - 1)
-        each = self.logits(obs, chosen, range(self.act_dim)).log_softmax(-1).gather(-1,
-                                                                                    chosen.unsqueeze(-
-                                                                                                     1)).squeeze(-1)
+        log_probs = self.logits(obs, chosen, range(self.act_dim)).log_softmax(-1)
+        each = log_probs.gather(-1, chosen.unsqueeze(-1)).squeeze(-1)
         return known_sum(each if self.whole else each - self.width.log(), known)

@@ -12,6 +12,7 @@ from ilsupport.policies.base import Action, Head, Known, Obs, PerRow, PerStudent
 from ilsupport.policies.network import MLP
 from ilsupport.random import Generators, randn
 
+Columns = Float[Tensor, "*n d"]
 LOG_STD_RANGE = (-5.0, 2.0)  # keeps the density finite on data that a mean could fit exactly
 
 
@@ -34,8 +35,7 @@ class Gaussian(Head):
     def parameters_at(self, obs: Obs) -> tuple[Float[Tensor, "*M n act"], Float[Tensor, "*M n act"]]:
         """Mean and log standard deviation at each observation, in the world's units."""
         mean, log_std = split(self.net(self.seen(obs)), self.std)
-        return (mean, log_std) if self.plays is None else (self.plays.outward(mean),
-                                                           log_std + self.plays.scale.log())
+        return self.outward(mean, log_std)
 
     def act(self, obs: Obs, generator: torch.Generator | None = None) -> Action:
         """The mean, or with a generator a sample."""
@@ -69,8 +69,7 @@ def check_std(std: float | None) -> float | None:
     return std
 
 
-def split(out: Float[Tensor, "*n out"], std: float | None) -> tuple[Float[Tensor, "*n d"], Float[Tensor, "*n "
-                                                                                                         "d"]]:
+def split(out: Float[Tensor, "*n out"], std: float | None) -> tuple[Columns, Columns]:
     """A network's answer as mean and log standard deviation, which is constant where `std` is fixed."""
     if std is not None:
         return out, torch.full_like(out, math.log(std))
@@ -78,6 +77,6 @@ def split(out: Float[Tensor, "*n out"], std: float | None) -> tuple[Float[Tensor
     return mean, log_std.clamp(*LOG_STD_RANGE)
 
 
-def log_normal(x: Float[Tensor, "*n d"], mean: Tensor, log_std: Tensor) -> Float[Tensor, "*n d"]:
+def log_normal(x: Columns, mean: Columns, log_std: Columns) -> Columns:
     """Log-density of each coordinate."""
     return -0.5 * ((x - mean) * (-log_std).exp()).square() - log_std - 0.5 * math.log(2 * math.pi)

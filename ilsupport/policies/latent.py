@@ -36,7 +36,8 @@ class Latent(Head):
                              "Gaussian policy.")
         if not 0 <= free_nats < math.inf:
             raise ValueError(f"free_nats is {free_nats}, expected a number >= 0.")
-        self.act_dim, self.latent_dim, self.std, self.free_nats = act_dim, latent_dim, check_std(std), free_nats
+        self.act_dim, self.latent_dim = act_dim, latent_dim
+        self.std, self.free_nats = check_std(std), free_nats
         self.encoder = self.network(obs_dim + act_dim, 2 * latent_dim, generator)
         self.net = self.network(obs_dim + latent_dim, act_dim if std is not None else 2 * act_dim, generator)
 
@@ -47,8 +48,7 @@ class Latent(Head):
     def decode(self, obs: Obs, z: Float[Tensor, "*M n latent"]) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation of `p(a | s, z)`, each (*M, n, act), in the world's units."""
         mean, log_std = self._decode(self.seen(obs), z)
-        return (mean, log_std) if self.plays is None else (self.plays.outward(mean),
-                                                           log_std + self.plays.scale.log())
+        return self.outward(mean, log_std)
 
     def act(self, obs: Obs, generator: torch.Generator | None = None) -> Action:
         """A sample; without a generator the mean answer to the toss z = 0: one of the answers, not always the

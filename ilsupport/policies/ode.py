@@ -13,6 +13,7 @@ from torch import Tensor
 from ilsupport.policies.base import Action, Head, Obs, PerRow
 from ilsupport.random import Generators, randn
 
+Velocity = Callable[[Tensor, Tensor], Tensor]  # of a place and a time
 WAVES = 4            # sines and cosines that tell a network the time
 DENSITY_STEPS = 100  # of Heun's rule, for log_prob
 
@@ -55,14 +56,15 @@ class Transport(Head):
         return torch.linspace(0, 1, steps + 1, dtype=self.net.like.dtype, device=self.net.like.device)
 
     def act(self, obs: Obs, generator: torch.Generator | None = None) -> Action:
-        """A sample; without a generator what becomes of zero noise: usually one of the answers, not always
-        the likeliest,
-        and where two are equally good it may lie between them."""
+        """A sample; without a generator what becomes of zero noise.
+
+        That is usually one of the answers, not always the likeliest, and where two are equally good it may lie
+        between them.
+        """
         shape = (*obs.shape[:-1], self.act_dim)
-        x = obs.new_zeros(shape) if generator is None else randn(shape, generator, obs)
-        for x in self.path(obs, x):
-            pass
-        return self.played(x)
+        noise = obs.new_zeros(shape) if generator is None else randn(shape, generator, obs)
+        *_, action = self.path(obs, noise)
+        return self.played(action)
 
     def log_prob(self, obs: Obs, action: Action) -> PerRow:
         """Log-density of each action under the differential equation itself, which `act` follows in `steps`
@@ -84,19 +86,16 @@ def time_features(t: Float[Tensor, "*n 1"]) -> Float[Tensor, "*n 8"]:
     return torch.cat([angle.sin(), angle.cos()], -1)
 
 
-def noise_and_time(action: Action, generator: Generators | None) -> tuple[Float[Tensor, "*M n "
-                                                                                        "act"],
-                                                                          Float[Tensor, "*M "
-                                                                                                                   "n "
-                                                                                                                   "1"]]:
-    """Standard normal noise like the actions, and for each a time uniform in [0, 1): the rank of one more
-    normal draw.
+def noise_and_time(action: Action, generator: Generators | None) -> tuple[Action, Float[Tensor, "*M n 1"]]:
+    """Standard normal noise like the actions, and for each a time uniform in [0, 1).
+
+    The time is the rank of one more normal draw.
     """
     draw = randn((*action.shape[:-1], action.shape[-1] + 1), generator, action)
     return draw[..., :-1], torch.special.ndtr(draw[..., -1:]).clamp(max=1 - torch.finfo(action.dtype).eps)
 
 
-def log_density(velocity: Callable[[Tensor, Tensor], Tensor], x: Float[Tensor, "*n d"],
+def log_density(velocity: Velocity, x: Float[Tensor, "*n d"],
                 times: Float[Tensor, "steps"]) -> Float[Tensor, "*n"]:
     """Log-density at `x` of where dx/dt = velocity(x, t) carries standard normal noise from `times[0]` to
     `times[-1]`.
@@ -115,8 +114,7 @@ def log_density(velocity: Callable[[Tensor, Tensor], Tensor], x: Float[Tensor, "
     return -(x.square() + math.log(2 * math.pi)).sum(-1) / 2 - thinned
 
 
-def _with_divergence(velocity: Callable[[Tensor, Tensor], Tensor], x: Tensor, t: Tensor) -> tuple[Tensor,
-                                                                                                  Tensor]:
+def _with_divergence(velocity: Velocity, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         v = velocity(x, t)

@@ -42,11 +42,10 @@ class Transformer(nn.Module):
         self.students = self.embed.students
 
     def stream(self, window: Float[Tensor, "*M n length d"]) -> Float[Tensor, "*M n length width"]:
-        """What the network holds at each frame after the last block; a function of that frame and older ones.
-        """
+        """What the network holds at each frame after the last block: of that frame and older ones."""
         length = window.shape[-2]
-        place = torch.eye(length, dtype=window.dtype, device=window.device).expand(*window.shape[:-2], length,
-                                                                                   length)
+        place = torch.eye(length, dtype=window.dtype, device=window.device)
+        place = place.expand(*window.shape[:-2], length, length)
         x = _each(self.embed, torch.cat([window, place], -1))
         for block in self.blocks:
             look = _each(block["look"], layer_norm(x, x.shape[-1:]))
