@@ -162,7 +162,8 @@ def _batches(columns: Pairs, rows: Sequence[_Rows], stacked: bool, count: int, s
 def _pairs(policy: Policy, data: Data | Sequence[Data]) -> list[Pairs]:
     """The checked pairs of each student, on the policy's device; a shared data set is one object."""
     if not isinstance(policy, Policy):
-        raise TypeError(f"policy is {type(policy).__name__}, expected an il.Policy: make yours one.")
+        raise TypeError(f"policy is {type(policy).__name__}, expected an il.Policy: make yours a subclass of "
+                        "it.")
     single = isinstance(data, Trajectories) or (isinstance(data, tuple) and _is_pair(data))
     parts, wanted = [data] if single else list(data), policy.students or 1
     if len(parts) not in (1, wanted):

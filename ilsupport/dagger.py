@@ -32,7 +32,7 @@ Collect = Callable[[int, Policy, Policy | None], tuple[list[Trajectories], dict]
 
 
 def first_round_only(i: int) -> float:
-    """beta = 1 in round 0, then 0: demonstrations first, then the learner drives. Round 0 is plain cloning."""
+    """beta = 1 in round 0, then 0: demonstrations first, then the learner drives. Round 0 is cloning."""
     return 1.0 if i == 0 else 0.0
 
 

@@ -58,8 +58,8 @@ class Transport(Head):
     def act(self, obs: Obs, generator: torch.Generator | None = None) -> Action:
         """A sample; without a generator what becomes of zero noise.
 
-        That is usually one of the answers, not always the likeliest, and where two are equally good it may lie
-        between them.
+        That is usually one of the answers, not always the likeliest, and where two are equally good it may
+        lie between them.
         """
         shape = (*obs.shape[:-1], self.act_dim)
         noise = obs.new_zeros(shape) if generator is None else randn(shape, generator, obs)
