@@ -20,8 +20,7 @@ from torch import Tensor
 from ilsupport._checks import check_horizon
 from ilsupport.bc import fit
 from ilsupport.dagger import Round, dagger
-from ilsupport.envs.camera import Camera
-from ilsupport.envs.driving import Driving
+from ilsupport.envs import Camera, Driving
 from ilsupport.policies import MLP, Gaussian, Seeing
 from ilsupport.random import generator
 from ilsupport.rollout import rollout
@@ -237,7 +236,7 @@ class _Road(Driving):
         self.phases = phases
 
     def _first(self, n: int) -> Tensor:
-        return self.place(torch.zeros(n), torch.zeros(n), torch.tensor([self.phases] * n))
+        return self.place(torch.zeros(n), torch.zeros(n), torch.tensor([self.phases] * n, dtype=torch.float64))
 
 
 def states_of(observations: Float[Tensor, "N 8"]) -> list[list[float]]:
