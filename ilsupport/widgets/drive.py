@@ -236,7 +236,7 @@ class _Road(Driving):
         self.phases = phases
 
     def _first(self, n: int) -> Tensor:
-        return self.place(torch.zeros(n), torch.zeros(n), torch.tensor([self.phases] * n, dtype=torch.float64))
+        return self.place(*torch.zeros(2, n), torch.tensor([self.phases] * n, dtype=torch.float64))
 
 
 def states_of(observations: Float[Tensor, "N 8"]) -> list[list[float]]:
