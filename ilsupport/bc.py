@@ -188,7 +188,8 @@ def _checked(policy: Policy, part: Data) -> Pairs:
     for x in pair:
         dtype = like.dtype if isinstance(x, np.ndarray) and x.dtype.kind == "f" else None
         x = torch.as_tensor(x, dtype=dtype, device=like.device)
-        columns.append(x.long() if x.dtype in (torch.int8, torch.int16, torch.int32) else x)
+        plain = x.is_floating_point() or x.dtype in (torch.bool, torch.uint8)  # pictures and flags stay small
+        columns.append(x if plain else x.long())
     if len(columns[0]) != len(columns[1]) or len(columns[0]) == 0:
         raise ValueError(f"{len(columns[0])} observations and {len(columns[1])} targets, expected as many of "
                          "each, at least one.")

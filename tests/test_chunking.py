@@ -79,7 +79,7 @@ def test_a_chunk_of_one_is_the_head(ensemble, students):
 def test_every_batch_of_episodes_starts_with_an_empty_memory():
     policy = Chunked(Scripted(), 3)
     assert torch.equal(played(policy), played(policy)) and torch.equal(played(policy, 5)[:2], played(policy))
-    with pytest.raises(ValueError, match=r"a plan is in force for \(2,\) episodes, expected as many; call begin"):
+    with pytest.raises(ValueError, match=r"expected \(2,\) episodes, for which plans are in force; call begin"):
         policy.act(torch.tensor([[4.0, 1.0]]))
     policy.begin()
     assert policy.act(torch.tensor([[4.0, 1.0]])).tolist() == [[140.0]]
@@ -161,7 +161,7 @@ def test_bad_chunks():
     with pytest.raises(ValueError, match="longest episode has 4 steps"):
         chunks(demonstrations(4, 2), 5)
     data = demonstrations(4)
-    with pytest.raises(ValueError, match="not a plan"):
+    with pytest.raises(ValueError, match="are no plan"):
         chunks(data.label(lambda obs: torch.zeros(len(obs), 2)), 2)
     assert len(chunks(data.label(lambda obs: data.actions[0]), 2)[0]) == 4  # the expert's own
     with pytest.raises(ValueError, match="continuous"):
