@@ -1,4 +1,7 @@
-"""`fit` learns, takes data as they come, and names trouble; what every policy owes it: test_conformance.py."""
+"""`fit` learns, takes data as they come, and names trouble; what every policy owes it.
+
+Test_conformance.py.
+"""
 import numpy as np
 import pytest
 import torch
@@ -165,13 +168,15 @@ def test_each_student_is_measured_on_all_of_its_own_pairs(sizes, monkeypatch):
         monkeypatch.setattr("ilsupport.bc.ROWS", rows)
         rates = error_rate(together, data)
         assert [rate.n for rate in rates] == [100 * n for n in sizes]
-        assert rates == [error_rate(Categorical(9, 3, generator=g), d) for g, d in zip(spawn(generator(0), 2), data)]
+        assert rates == [error_rate(Categorical(9, 3, generator=g), d)
+                         for g, d in zip(spawn(generator(0), 2), data)]
 
 
 @pytest.mark.parametrize("policy", [Gaussian(3, 1, generator=generator(0)),
                                     Discretised(3, 1, generator=generator(0))])
 def test_continuous_actions_never_agree_to_the_last_bit(policy):
-    with pytest.raises(TypeError, match=r"continuous actions never agree .* Use Trajectories.disagreements\(tolerance\)"):
+    said = r"continuous actions never agree .* Use Trajectories.disagreements\(tolerance\)"
+    with pytest.raises(TypeError, match=said):
         error_rate(policy, (torch.zeros(10, 3), torch.zeros(10, 1)))
 
 
@@ -221,7 +226,8 @@ def test_a_learning_rate_may_be_numpys(lr):
 def test_what_is_no_data_is_named():
     policy = Categorical(9, 3, generator=generator(0))
     for data in (([[0.0] * 9], [0]), [torch.zeros(3, 9)], [None]):
-        with pytest.raises((TypeError, ValueError), match="Trajectories,? or (a pair|pairs) .*observations, targets"):
+        with pytest.raises((TypeError, ValueError),
+                           match="Trajectories,? or (a pair|pairs) .*observations, targets"):
             fit(policy, data, generator=generator(1))
 
 
@@ -255,8 +261,8 @@ def test_the_default_schedule_cools_down():
     for schedule, expected in ((None, [0.1] * 8 + [0.2 / 3, 0.1 / 3]), (constant, [0.1] * 10),
                                (lambda done: 1 - done, [0.1 * (1 - k / 10) for k in range(10)])):
         rates.clear()
-        fit(Categorical(9, 3, generator=generator(0)), demonstrations(2), generator=generator(1), steps=10, lr=0.1,
-            optimiser=Watched, **({} if schedule is None else {"schedule": schedule}))
+        fit(Categorical(9, 3, generator=generator(0)), demonstrations(2), generator=generator(1), steps=10,
+            lr=0.1, optimiser=Watched, **({} if schedule is None else {"schedule": schedule}))
         assert rates == pytest.approx(expected)
 
 

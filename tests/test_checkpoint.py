@@ -163,7 +163,8 @@ def test_a_full_disk_leaves_the_last_good_one(tmp_path, monkeypatch):
             raise OSError(28, "No space left on device")
         save(tensors, name, **about)
     monkeypatch.setattr(files, "save_file", full)
-    with pytest.raises(OSError, match="could not write .*No space left.*free some space and do the same again"):
+    said = "could not write .*No space left.*free some space and do the same again"
+    with pytest.raises(OSError, match=said):
         run(path, KINDS["one"])
     assert sorted(file.name for file in tmp_path.iterdir()) == ["run", "run.previous"]
     assert torch.equal(run(path, KINDS["one"]), run(None, KINDS["one"]))
@@ -247,7 +248,10 @@ def test_kill_minus_9(kind, tmp_path):
 
 
 def rounds_of_dagger(folder, die_at=None, seed=4):
-    """Three rounds with a stack of two; dies at the expert's question or the training step number `die_at`."""
+    """Three rounds with a stack of two.
+
+    Dies at the expert's question or the training step number `die_at`.
+    """
     calls = 0
 
     def tick():
@@ -298,7 +302,8 @@ def test_damaged_labels_cost_their_round_and_no_other(damage, tmp_path):
     whole, _ = rounds_of_dagger(tmp_path)
     file = tmp_path / "round-1.labels"
     file.write_bytes(damage(file.read_bytes()))
-    with pytest.warns(UserWarning, match=r"round 1 is collected and labelled again, its labels are damaged .*round-1.labels"):
+    said = r"round 1 is collected and labelled again, its labels are damaged .*round-1.labels"
+    with pytest.warns(UserWarning, match=said):
         again, asked = rounds_of_dagger(tmp_path)
     assert torch.equal(again, whole) and asked == 1  # one batch of labels; no step of training
     assert rounds_of_dagger(tmp_path)[1] == 0

@@ -79,7 +79,8 @@ def test_a_chunk_of_one_is_the_head(ensemble, students):
 def test_every_batch_of_episodes_starts_with_an_empty_memory():
     policy = Chunked(Scripted(), 3)
     assert torch.equal(played(policy), played(policy)) and torch.equal(played(policy, 5)[:2], played(policy))
-    with pytest.raises(ValueError, match=r"expected \(2,\) episodes, for which plans are in force; call begin"):
+    said = r"expected \(2,\) episodes, for which plans are in force; call begin"
+    with pytest.raises(ValueError, match=said):
         policy.act(torch.tensor([[4.0, 1.0]]))
     policy.begin()
     assert policy.act(torch.tensor([[4.0, 1.0]])).tolist() == [[140.0]]

@@ -62,8 +62,9 @@ KINDS = {
                     plan=3, likely=True),
     "ensemble": dict(make=lambda g, **o: il.Chunked(il.View(il.Latent(2, 6, generator=g, **o), half), 3,
                                                     ensemble=0.1), plan=3),
-    "chunked bins": dict(make=lambda g, **o: il.Chunked(il.Discretised(3, 6, 4, generator=g, **({"limits": (-9, 9)} | o)), 3),
-                         plan=3, likely=True),
+    "chunked bins": dict(
+        make=lambda g, **o: il.Chunked(il.Discretised(3, 6, 4, generator=g, **({"limits": (-9, 9)} | o)), 3),
+        plan=3, likely=True),
 }
 CONTINUOUS = [name for name, kind in KINDS.items() if "act" not in kind]
 STANDARD = [name for name in CONTINUOUS if name not in ("discretised", "side by side", "chunked bins")]
@@ -141,7 +142,10 @@ def test_the_loss_is_minus_the_mean_log_probability(kind, lead):
       + LIKELY)
 @pytest.mark.parametrize("standardise", [True, False])
 def test_the_density_in_the_worlds_units_integrates_to_one(kind, standardise):
-    """Along one action dimension, whatever units the head computes in; a sum where actions are whole numbers."""
+    """Along one action dimension, whatever units the head computes in.
+
+    A sum where actions are whole numbers.
+    """
     if kind in ("window", "categorical", "numbers"):
         policy, (obs, _) = make(kind, standardise=standardise), batch(kind, n=1)
         every = {"numbers": torch.cartesian_prod(torch.arange(3), torch.arange(5))}.get(kind, torch.arange(4))
@@ -257,7 +261,8 @@ def wrong_actions(kind, action):
 
 @each(KINDS)
 def test_actions_that_do_not_fit_are_refused_by_all_that_take_them(kind):
-    """The loss above all: a target of one number too few would otherwise be copied to where it does not belong."""
+    """The loss above all: a target of one number too few would otherwise be copied to where it does not
+    belong."""
     policy = make(kind, dtype=torch.float32)
     obs, action = batch(kind, n=6, dtype=torch.float32)
     for wrong in wrong_actions(kind, action):
@@ -265,7 +270,8 @@ def test_actions_that_do_not_fit_are_refused_by_all_that_take_them(kind):
         asks = [lambda w: policy.loss(obs, w, generator(1))]
         if kind in LIKELY:
             asks.append(lambda w: policy.log_prob(obs, w))
-        if len(wrong) == 6 and wrong.dtype != torch.int32:  # `fit` counts rows first, and takes int32 for int64
+        # `fit` counts rows first, and takes int32 for int64
+        if len(wrong) == 6 and wrong.dtype != torch.int32:
             asks.append(lambda w: il.fit(policy, (obs, w), generator=generator(1), steps=1))
         for ask in asks:
             with pytest.raises(ValueError, match=rf"{said}.*expected"):
@@ -393,7 +399,8 @@ def test_it_moves_whole(kind):
     assert {t.device.type for t in policy.buffers()} <= {"meta"}
     said = acted(policy, obs)
     assert said.device.type == "meta" and said.shape == played_shape(kind, action)
-    if kind in LIKELY and kind != "chunked" and kind != "chunked bins":  # a plan's loss draws nothing either, but see below
+    # a plan's loss draws nothing either, but see below
+    if kind in LIKELY and kind != "chunked" and kind != "chunked bins":
         assert policy.loss(obs, action).device.type == "meta"
 
 
@@ -576,8 +583,8 @@ def test_a_head_is_as_wide_as_its_environment_and_plays_within_its_limits():
     env = World(box(-9, 9, (5,)), box(np.array([-1, 0], np.float32), np.array([1, 5], np.float32)))
     for head in (il.Gaussian, il.Mixture, il.Latent, il.Diffusion, il.Flow, il.Discretised):
         policy = head.of(env, generator=generator(0), **SMALL)
-        assert (policy.obs_dim, policy.act_dim) == (5,
-                                                    2) and policy.low.tolist() == [-1, 0] and policy.high.tolist() == [1, 5]
+        assert (policy.obs_dim, policy.act_dim) == (5, 2)
+        assert policy.low.tolist() == [-1, 0] and policy.high.tolist() == [1, 5]
         assert policy.act(torch.zeros(3, 5, dtype=torch.float64)).dtype == torch.float64
     assert il.Gaussian.of(env, generator=generator(0), limits=None).low is None
     assert il.Gaussian.of(World(box(-9, 9, (4, 5)), env.action_space),

@@ -25,7 +25,8 @@ def centres(policy):
 
 
 def table(policy, obs):
-    """Probability of every pair of bins at one observation, (bins, bins), by asking for the density at the centres."""
+    """Probability of every pair of bins at one observation, (bins, bins), by asking for the density at the
+    centres."""
     grid = torch.cartesian_prod(centres(policy), centres(policy))
     log_density = policy.log_prob(obs.expand(len(grid), 3), grid).detach()
     return (log_density.exp() * policy.width.prod()).view(policy.bins, policy.bins)

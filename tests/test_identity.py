@@ -1,4 +1,4 @@
-"""A run is told from every other one, and a checkpoint of another is refused in words that say what differs."""
+"""A run is told from every other one, a checkpoint of another refused in words that say what differs."""
 import copy
 import functools
 import json
@@ -48,40 +48,50 @@ OTHERS = {
     "levels": (dict(make=head(il.Diffusion)), dict(make=head(il.Diffusion, levels=60)),
                "policy.settings.levels: 50 there, 60 here"),
     "steps of a flow": (dict(make=head(il.Flow)), dict(make=head(il.Flow, steps=3)), "policy.settings.steps"),
-    "head": (dict(make=head(il.Flow)), dict(make=head(il.Diffusion)), "policy.type: .*Flow' there, .*Diffusion'"),
-    "components": (dict(make=head(il.Mixture)), dict(make=head(il.Mixture, components=2)), "policy.settings.components"),
-    "free nats": (dict(make=head(il.Latent)), dict(make=head(il.Latent, free_nats=1.0)), "policy.settings.free_nats"),
-    "bins": (dict(make=head(il.Discretised, bins=4)), dict(make=head(il.Discretised, bins=4, autoregressive=False)),
+    "head": (dict(make=head(il.Flow)), dict(make=head(il.Diffusion)),
+             "policy.type: .*Flow' there, .*Diffusion'"),
+    "components": (dict(make=head(il.Mixture)), dict(make=head(il.Mixture, components=2)),
+                   "policy.settings.components"),
+    "free nats": (dict(make=head(il.Latent)), dict(make=head(il.Latent, free_nats=1.0)),
+                  "policy.settings.free_nats"),
+    "bins": (dict(make=head(il.Discretised, bins=4)),
+             dict(make=head(il.Discretised, bins=4, autoregressive=False)),
              "policy.settings.autoregressive"),
     "activation": (dict(make=head()), dict(make=head(activation="tanh")), "policy.settings.activation"),
     "units": (dict(make=head()), dict(make=head(standardise=False)), "policy.settings.standardise"),
     "limits": (dict(make=head()), dict(make=head(limits=(-2, 2))), "policy.settings.limits"),
     "start": (dict(make=head()), dict(make=lambda: il.Gaussian(3, 1, hidden=(8,), generator=il.generator(9))),
               "policy.weights"),
-    "view": (dict(make=VIEW(lambda obs: obs[..., :2])), dict(make=VIEW(lambda obs: obs[..., 1:])), "policy.settings.see"),
+    "view": (dict(make=VIEW(lambda obs: obs[..., :2])), dict(make=VIEW(lambda obs: obs[..., 1:])),
+             "policy.settings.see"),
     "what a view closes over": (dict(make=VIEW(see_up_to(2))), dict(make=VIEW(see_up_to(-1))),
                                 "policy.settings.see.closure.k: 2 there, -1 here"),
     "camera": (dict(make=seeing(), data=ROAD), dict(make=seeing(marks=False), data=ROAD),
                "policy.settings.camera.settings.marks: True there, False here"),
-    "ensemble": (dict(make=lambda: il.Chunked(head()(), 1)), dict(make=lambda: il.Chunked(head()(), 1, ensemble=0.1)),
+    "ensemble": (dict(make=lambda: il.Chunked(head()(), 1)),
+                 dict(make=lambda: il.Chunked(head()(), 1, ensemble=0.1)),
                  "policy.settings.ensemble"),
     "a loss of one's own": (dict(make=halved(lambda self, o, a, g=None: (self.act(o) - a).square().mean())),
-                            dict(make=halved(lambda self, o, a, g=None: (self.act(o) - a).abs().mean())), "code"),
+                            dict(make=halved(lambda self, o, a, g=None: (self.act(o) - a).abs().mean())),
+                            "code"),
     "data": (dict(), dict(data=pairs(5)), "data"),
     "learning rate": (dict(), dict(lr=1e-2), "lr: 0.001 there, 0.01 here"),
     "batch": (dict(), dict(batch_size=4), "batch_size: 64 there, 4 here"),
     "length": (dict(), dict(steps=3), "steps: 4 there, 3 here"),
     "optimiser": (dict(), dict(optimiser=torch.optim.SGD), "optimiser"),
     "its options": (dict(optimiser=partial(torch.optim.SGD, momentum=0.9)),
-                    dict(optimiser=partial(torch.optim.SGD, momentum=0.5)), r"optimiser.with.*momentum: 0.9 there, 0.5"),
+                    dict(optimiser=partial(torch.optim.SGD, momentum=0.5)),
+                    r"optimiser.with.*momentum: 0.9 there, 0.5"),
     "schedule": (dict(), dict(schedule=il.constant), "schedule"),
-    "schedule of one's own": (dict(schedule=lambda done: 1 - done), dict(schedule=lambda done: 1 - done**2), "schedule.code"),
+    "schedule of one's own": (dict(schedule=lambda done: 1 - done), dict(schedule=lambda done: 1 - done**2),
+                              "schedule.code"),
     "generator": (dict(), dict(seed=2), "generators"),
 }
 
 
 def run(path, make=head(), data=None, seed=1, **options):
-    il.fit(make(), pairs() if data is None else data, generator=il.generator(seed), **({"steps": 4} | options), checkpoint=path)
+    il.fit(make(), pairs() if data is None else data, generator=il.generator(seed),
+           **({"steps": 4} | options), checkpoint=path)
 
 
 @pytest.mark.parametrize("first, other, said", OTHERS.values(), ids=OTHERS)
@@ -146,26 +156,33 @@ def network(seed):
 def rounds(folder, env=None, expert=il.tightrope_expert, **options):
     new = lambda g: il.Categorical(9, 3, hidden=(4,), generator=g)  # noqa: E731
     settings = dict(rounds=2, n=2, generator=il.generator(0), train=partial(il.fit, steps=2)) | options
-    return list(il.dagger(il.Tightrope(horizon=4) if env is None else env, expert, new, **settings, checkpoint=folder))
+    return list(il.dagger(il.Tightrope(horizon=4) if env is None else env, expert, new, **settings,
+                          checkpoint=folder))
 
 
 ROUNDS = {
     "rho": (dict(), dict(env=il.Tightrope(0.5, horizon=4)), "env.settings.rho: 0.0 there, 0.5 here"),
     "world": (dict(env=il.Tightrope(absorbing=True, horizon=4)), dict(), "env.settings.absorbing"),
-    "world of one's own": (dict(env=Rope(1.0, horizon=4)), dict(env=Rope(2.0, horizon=4)), "env.settings.height"),
+    "world of one's own": (dict(env=Rope(1.0, horizon=4)), dict(env=Rope(2.0, horizon=4)),
+                           "env.settings.height"),
     "horizon": (dict(), dict(env=il.Tightrope(horizon=5)), "env.settings.horizon: 4 there, 5 here"),
     "horizon asked for": (dict(horizon=2), dict(horizon=3), "horizon: 2 there, 3 here"),
     "episodes": (dict(), dict(n=3), "n: 2 there, 3 here"),
     "beta": (dict(), dict(beta=il.exponential_beta(0.5)), "beta: 0.0 there, 0.5 here"),
     "function": (dict(), dict(expert=lambda obs: obs[:, 0].long()), "expert.function"),
-    "constant": (dict(expert=lambda obs: (obs[:, 1] > 0.1).long()), dict(expert=lambda obs: (obs[:, 1] > 0.2).long()), "expert.code"),
+    "constant": (dict(expert=lambda obs: (obs[:, 1] > 0.1).long()),
+                 dict(expert=lambda obs: (obs[:, 1] > 0.2).long()), "expert.code"),
     "closure": (dict(expert=leaning(1)), dict(expert=leaning(2)), "expert.closure.gain: 1 there, 2 here"),
     "network": (dict(expert=network(0)), dict(expert=network(1)), "expert.weights"),
-    "network in a closure": (dict(expert=by_a_network(0.0)), dict(expert=by_a_network(1.0)), "expert.closure.net.weights"),
-    "network of the module": (dict(expert=by_a_global), dict(expert=another_global()), "expert.uses.NET.weights"),
-    "settings": (dict(expert=Walker(True)), dict(expert=Walker(False)), "expert.attributes.sure: True there, False here"),
+    "network in a closure": (dict(expert=by_a_network(0.0)), dict(expert=by_a_network(1.0)),
+                             "expert.closure.net.weights"),
+    "network of the module": (dict(expert=by_a_global), dict(expert=another_global()),
+                              "expert.uses.NET.weights"),
+    "settings": (dict(expert=Walker(True)), dict(expert=Walker(False)),
+                 "expert.attributes.sure: True there, False here"),
     "method": (dict(expert=Walker(True).act), dict(expert=Walker(False).act), "expert.of.attributes.sure"),
-    "name": (dict(expert=il.named("Ann", il.tightrope_expert)), dict(expert=il.named("Bob", il.tightrope_expert)),
+    "name": (dict(expert=il.named("Ann", il.tightrope_expert)),
+             dict(expert=il.named("Bob", il.tightrope_expert)),
              "expert.named: 'Ann' there, 'Bob' here"),
     "generator": (dict(), dict(generator=il.generator(7)), "generator"),
 }
@@ -181,7 +198,8 @@ def test_the_rounds_of_another_dagger_are_refused_and_the_difference_named(first
 
 def test_gymnasium_environments_are_told_apart_by_what_they_were_made_with():
     make = lambda gain: lambda: il.envs.registration.gymnasium.make("Pendulum-v1", g=gain)  # noqa: E731
-    worlds = [il.Gymnasium("Pendulum-v1"), il.Gymnasium("CartPole-v1"), il.Gymnasium("Pendulum-v1", horizon=9),
+    worlds = [il.Gymnasium("Pendulum-v1"), il.Gymnasium("CartPole-v1"),
+              il.Gymnasium("Pendulum-v1", horizon=9),
               il.Gymnasium("Pendulum-v1", g=3.0), il.Gymnasium(make(3.0)), il.Gymnasium(make(4.0))]
     about = [json.dumps(describe(world), sort_keys=True) for world in worlds]
     windows = [il.Window(il.Tightrope(rho), k) for rho, k in ((0.0, 1), (0.5, 1), (0.0, 2))]
@@ -196,8 +214,10 @@ def test_what_cannot_be_told_must_be_given_a_name(tmp_path):
 
         def __call__(self, obs):
             return il.tightrope_expert(obs)
-    for person in (Person(), lambda obs, who=Person(): who(obs), partial(lambda who, obs: who(obs), Person())):
-        with pytest.raises(ValueError, match=r"cannot tell this .*Person from another one; give it a name of its own: il.named\("):
+    for person in (Person(), lambda obs, who=Person(): who(obs),
+                   partial(lambda who, obs: who(obs), Person())):
+        said = r"cannot tell this .*Person from another one; give it a name of its own: il.named\("
+        with pytest.raises(ValueError, match=said):
             rounds(tmp_path, expert=person)
         assert len(rounds(tmp_path / "named", expert=il.named("the teacher", person))) == 2
 
@@ -242,7 +262,8 @@ def test_the_folder_of_another_sweep_is_refused(first, other, said, tmp_path):
 
 
 def test_a_description_is_json_and_the_same_for_the_same():
-    for make in (*(pair[0].get("make", head()) for pair in OTHERS.values()), lambda: il.Tightrope(0.2), lambda: leaning(3),
+    for make in (*(pair[0].get("make", head()) for pair in OTHERS.values()), lambda: il.Tightrope(0.2),
+                 lambda: leaning(3),
                  lambda: {"a": [1, (2.0, None)], "b": {3, 1}}, lambda: torch.arange(3), lambda: range(3)):
         one, same = describe(make()), describe(make())
         assert one == same and differences(one, json.loads(json.dumps(same))) == []
@@ -257,7 +278,7 @@ def test_a_thing_that_holds_itself_ends():
 @pytest.mark.parametrize("one, other", [
     (Walker(1), type("Walker", (Walker,), {"__call__": lambda self, obs: obs[:, 0].long()})(1)),
     (torch.zeros(2, 3), torch.zeros(3, 2)), (torch.zeros(2), torch.zeros(2, dtype=torch.int32)),
-    (torch.tensor([0.0]), torch.tensor([-0.0])), (1, 1.5), ("1", 1), ([1, 2], [2, 1]), (torch.float32, torch.float64),
-    (il.Gaussian, il.Mixture), (squared, cubed)])
+    (torch.tensor([0.0]), torch.tensor([-0.0])), (1, 1.5), ("1", 1), ([1, 2], [2, 1]),
+    (torch.float32, torch.float64), (il.Gaussian, il.Mixture), (squared, cubed)])
 def test_descriptions_of_different_things_differ(one, other):
     assert differences(describe(one), describe(other))

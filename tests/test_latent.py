@@ -13,7 +13,10 @@ F64 = torch.float64
 
 
 def loud(**options):
-    """An untrained head whose weights are doubled, so that the toss matters; one coordinate, to be integrated over."""
+    """An untrained head whose weights are doubled, so that the toss matters.
+
+    One coordinate, to be integrated over.
+    """
     policy = Latent(1, 1, latent_dim=1, generator=generator(3), dtype=F64, **options)
     with torch.no_grad():
         for weight in [*policy.net.weights, *policy.encoder.weights]:
@@ -26,8 +29,8 @@ def log_density(policy, obs, action):
     z = torch.linspace(-8, 8, 401, dtype=F64)
     lead = (len(obs), len(z))
     mean, log_std = policy.decode(obs[:, None].expand(*lead, 1).flatten(0, 1), z.repeat(len(obs))[:, None])
-    answer = torch.distributions.Normal(mean,
-                                        log_std.exp()).log_prob(action.repeat_interleave(len(z), 0))[:, 0].view(lead)
+    given = torch.distributions.Normal(mean, log_std.exp())
+    answer = given.log_prob(action.repeat_interleave(len(z), 0))[:, 0].view(lead)
     weight = torch.distributions.Normal(0.0, 1.0).log_prob(z) + math.log(z[1] - z[0])
     return (answer + weight).logsumexp(1)
 
@@ -92,7 +95,10 @@ def test_trained_it_answers_two_lumps_with_two_lumps():
 
 
 def grips(n, g):
-    """Sixteen corners of the cube in eight dimensions (the extended Hamming code): any three coordinates look like coins."""
+    """Sixteen corners of the cube in eight dimensions (the extended Hamming code).
+
+    Any three coordinates look like coins.
+    """
     bits = torch.randint(2, (n, 4), generator=g)
     a, b, c, d = bits.unbind(1)
     words = torch.stack([a, b, c, d, a + b + c, a + b + d, a + c + d, b + c + d], 1) % 2

@@ -35,7 +35,8 @@ def test_likelihood_is_that_of_torch_distributions(seed, components, act_dim):
     g = generator(seed)
     policy = head(g, components, act_dim)
     obs, action = batch(g, act_dim=act_dim)
-    policy.standardise([3 * obs + 1], [5 * action - 2])  # the density is the world's, whatever the head's units
+    policy.standardise([3 * obs + 1], [5 * action
+                                       - 2])  # the density is the world's, whatever the head's units
     torch.testing.assert_close(policy.log_prob(obs, action), reference(policy, obs).log_prob(action))
     torch.testing.assert_close(policy.loss(obs, action), -policy.log_prob(obs, action).mean())
     assert torch.allclose(policy.parameters_at(obs)[0].exp().sum(-1), torch.ones(7, dtype=torch.float64))
@@ -96,7 +97,10 @@ def corners(n, g):
 
 @pytest.mark.slow
 def test_spread_means_find_the_modes_that_equal_starts_fuse():
-    """Four students each, on 16 modes; the likelihood at best is minus the entropy: log 16, four narrow Gaussians."""
+    """Four students each, on 16 modes; the likelihood at best is minus the entropy.
+
+    Log 16, four narrow Gaussians.
+    """
     best = -math.log(16) - 4 * math.log(0.05 * math.sqrt(2 * math.pi * math.e))
     data, reached = corners(2000, generator(1)), {}
     for components, spread in ((16, True), (32, False), (32, True)):

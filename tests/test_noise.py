@@ -126,7 +126,8 @@ def test_each_round_is_pushed_by_the_error_of_the_student_before_the_last():
     rounds = run()
     assert [r.labels for r in rounds] == [40, 80, 120, 160] and [len(r.data) for r in rounds] == [2, 4, 6, 8]
     assert not bool(rounds[0].covariance) and not bool(rounds[1].covariance)
-    for i in (2, 3):  # the student of round i - 2 was examined on the drives of round i - 1, before anybody learnt from them
+    # the student of round i - 2 was examined on the drives of round i - 1, before anybody learnt from them
+    for i in (2, 3):
         exam = error_covariance(rounds[i - 2].policy, rounds[i - 1].data[-2:])
         assert torch.equal(rounds[i].covariance, exam) and float(exam) > 0
     obs, label = rounds[-1].data.pairs()

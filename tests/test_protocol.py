@@ -1,4 +1,5 @@
-"""The whole protocol of a policy: episodes begin, training and playing are different modes, nothing is guessed."""
+"""The whole protocol of a policy: episodes begin, training and playing are different modes, nothing is
+guessed."""
 from functools import partial
 
 import pytest
@@ -66,13 +67,15 @@ PLAYS = {
     "dagger, as learner": round_after_round(il.dagger),
     "dart, as learner": round_after_round(il.dart),
     "dagger, as expert": lambda policy: list(il.dagger(
-        pendulum(), policy, lambda g: il.Gaussian(3, 1, generator=g, limits=(-2, 2)), rounds=2, n=2, generator=il.generator(0),
-        beta=il.exponential_beta(0.5), train=partial(il.fit, steps=1))),
+        pendulum(), policy, lambda g: il.Gaussian(3, 1, generator=g, limits=(-2, 2)), rounds=2, n=2,
+        generator=il.generator(0), beta=il.exponential_beta(0.5), train=partial(il.fit, steps=1))),
     "dart, as expert": lambda policy: list(il.dart(
-        pendulum(), policy, lambda g: il.Gaussian(3, 1, generator=g, limits=(-2, 2)), rounds=2, n=2, generator=il.generator(0),
-        train=partial(il.fit, steps=1))),
-    "demonstrate": lambda policy: il.demonstrate(pendulum(), policy, 2, generator=il.generator(0), covariance=0.1),
-    "a policy in a view": lambda policy: il.rollout(pendulum(), il.View(policy, lambda obs: obs), 2, generator=il.generator(0)),
+        pendulum(), policy, lambda g: il.Gaussian(3, 1, generator=g, limits=(-2, 2)), rounds=2, n=2,
+        generator=il.generator(0), train=partial(il.fit, steps=1))),
+    "demonstrate": lambda policy: il.demonstrate(pendulum(), policy, 2, generator=il.generator(0),
+                                                 covariance=0.1),
+    "a policy in a view": lambda policy: il.rollout(pendulum(), il.View(policy, lambda obs: obs), 2,
+                                                    generator=il.generator(0)),
 }
 
 
@@ -177,7 +180,8 @@ def test_the_labels_of_a_network_are_numbers_to_learn_from():
 
 
 def test_somebody_elses_attributes_are_not_called():
-    """A module that happens to have an `actor`, an `act` or a `begin` of its own is a function like any other."""
+    """A module that happens to have an `actor`, an `act` or a `begin` of its own is a function like any
+    other."""
     class Foreign(torch.nn.Module):
         students, begin, act = 7, "morning", "one"
 
@@ -212,12 +216,14 @@ def test_a_policy_of_ones_own_needs_to_act_and_to_learn_only():
 
 @pytest.mark.parametrize("ask, said", [
     (lambda p: p.act(torch.zeros(1, 3)), "does not say how it acts; give it a method act"),
-    (lambda p: p.loss(torch.zeros(1, 3), torch.zeros(1, 1)), "has no loss, so it cannot be fitted; give it a method loss")])
+    (lambda p: p.loss(torch.zeros(1, 3), torch.zeros(1, 1)),
+     "has no loss, so it cannot be fitted; give it a method loss")])
 def test_what_a_policy_lacks_is_named(ask, said):
     with pytest.raises(NotImplementedError, match=f"Policy {said}"):
         ask(il.Policy())
 
 
 def test_what_is_no_policy_cannot_be_fitted():
-    with pytest.raises(TypeError, match="policy is Linear, expected an il.Policy: make yours a subclass of it"):
+    said = "policy is Linear, expected an il.Policy: make yours a subclass of it"
+    with pytest.raises(TypeError, match=said):
         il.fit(torch.nn.Linear(3, 1), pairs(), generator=il.generator(1))

@@ -213,7 +213,8 @@ def test_batches_with_seeds_of_their_own_are_the_same_in_any_number_of_processes
 
 
 class Reusing:
-    """An environment that writes every answer into the same tensors, counts its steps, and may pay in float64."""
+    """An environment that writes every answer into the same tensors, counts its steps, and may pay in
+    float64."""
 
     action_space = gymnasium.spaces.Box(-9, 9, (1,))
     observation_space = gymnasium.spaces.Box(-99, 99, (1,))
@@ -253,13 +254,14 @@ def test_an_expert_may_reuse_its_answer_and_an_observation_may_be_an_answer():
 
     def scribbles(obs):
         return answer.copy_(obs * 2)
-    assert rollout(Reusing(), scribbles, 2, generator=generator(0)).actions[0, :, 0].tolist() == [0, 2, 4, 6, 8]
+    assert rollout(Reusing(), scribbles, 2,
+                   generator=generator(0)).actions[0, :, 0].tolist() == [0, 2, 4, 6, 8]
     data = rollout(Reusing(), lambda obs: obs, 2, generator=generator(0))
     assert torch.equal(data.actions[:, 1:], data.observations[:, 1:])
 
 
 def test_nan_after_the_end_of_an_episode_is_nobodys_business():
-    """Copy k ends at step k + 1; what is seen after that is padding, for a roll-out and for a return alike."""
+    """Copy k ends at step k + 1; what is seen after that is padding, for roll-outs and returns alike."""
     policy = lambda obs: torch.zeros_like(obs)  # noqa: E731
     data = rollout(Reusing(nan_after=1), policy, 3, generator=generator(0))
     assert data.lengths().tolist() == [1, 2, 3] and data.final_observations.isfinite().all()
@@ -280,7 +282,8 @@ def test_a_gaussian_that_leaves_the_action_space_is_told_of_limits():
     for play in (rollout, evaluate):
         with pytest.raises(ValueError, match="outside the action space .*(limits|Head.of|Gaussian.of)"):
             play(env, policy, 2, generator=generator(0), sample=True)
-    rollout(env, Gaussian.of(env, std=9.0, generator=generator(0)), 2, generator=generator(0), sample=True, horizon=5)
+    rollout(env, Gaussian.of(env, std=9.0, generator=generator(0)), 2, generator=generator(0), sample=True,
+            horizon=5)
 
 
 # -- success
@@ -297,12 +300,14 @@ def test_evaluate_gives_the_share_of_successes_with_its_exact_interval():
             return Reusing.step(self, action)
     still = lambda obs: obs.clamp(-9, 9)  # noqa: E731
     assert evaluate(Coin(), still, 20, generator=generator(0), success=True) == Estimate.of_rate(5, 20)
-    assert rollout(Coin(), still, 8, generator=generator(0)).successes.tolist() == [True, False, False, False] * 2
+    played = rollout(Coin(), still, 8, generator=generator(0))
+    assert played.successes.tolist() == [True, False, False, False] * 2
     stack = Gaussian(1, 1, limits=(-1, 1), generator=spawn(generator(0), 2))
     assert evaluate(Coin(), stack, 20, generator=generator(0), success=True) == [Estimate.of_rate(5, 20)] * 2
     for env in (Tightrope(), Reusing()):
         with pytest.raises(ValueError, match="does not say whether an episode was a success"):
-            evaluate(env, tightrope_expert if isinstance(env, Tightrope) else still, 3, generator=generator(0), success=True)
+            evaluate(env, tightrope_expert if isinstance(env, Tightrope) else still, 3,
+                     generator=generator(0), success=True)
 
 
 # -- estimates
@@ -312,7 +317,8 @@ def test_an_estimate_times_a_number_is_in_another_unit_and_a_sum_is_refused():
     estimate = Estimate(2.0, 1.0, 4.0, 9)
     assert 2 * estimate == estimate * 2 == Estimate(4.0, 2.0, 8.0, 9)
     assert estimate * -1 == -estimate and estimate * 0.5 == Estimate(1.0, 0.5, 2.0, 9)
-    for wrong in (lambda: estimate + estimate, lambda: estimate + (1,), lambda: estimate * estimate, lambda: estimate * "2"):
+    for wrong in (lambda: estimate + estimate, lambda: estimate + (1,), lambda: estimate * estimate,
+                  lambda: estimate * "2"):
         with pytest.raises(TypeError):
             wrong()
 
