@@ -5,10 +5,9 @@ import pytest
 import torch
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env
-from gymnasium.vector import AutoresetMode
 
 from ilsupport import Gymnasium, generator, rollout, tightrope_expert
-from ilsupport.envs.registration import MAKERS, Batch
+from ilsupport.envs.registration import MAKERS
 from ilsupport.envs.tightrope import CLIMB
 
 NAME = "ilsupport/Tightrope-v0"
@@ -56,10 +55,10 @@ def test_options_reach_the_environment_and_the_horizon_truncates():
     assert not env.step(CLIMB)[3]
 
 
-def test_make_vec_goes_through_our_own_batch_and_pays_what_the_tensors_pay():
+def test_make_vec_steps_copies_in_turn_and_they_pay_what_the_tensors_pay():
     env = gymnasium.make_vec(NAME, num_envs=5, horizon=30)
-    assert isinstance(env.unwrapped, Batch)
     obs, _ = env.reset(seed=1)
+    assert len(np.unique(obs, axis=0)) == 5
     for _ in range(30):
         assert obs in env.observation_space and obs.dtype == np.float32
         obs, reward, terminated, truncated, _ = env.step(tightrope_expert(torch.from_numpy(obs)).numpy())
@@ -67,42 +66,12 @@ def test_make_vec_goes_through_our_own_batch_and_pays_what_the_tensors_pay():
     assert truncated.all()
 
 
-def test_next_step_autoreset():
-    env = gymnasium.make_vec(NAME, num_envs=3, horizon=2)
-    assert env.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
-    env.reset(seed=0)
-    ends, paid, on_rope = [], [], []
-    for _ in range(7):
-        obs, reward, _, truncated, _ = env.step(np.full(3, CLIMB))  # wrong on the rope, right off it
-        ends.append(bool(truncated.all()))
-        paid.append(reward.tolist())
-        on_rope.append(obs[:, 0].tolist())
-    assert ends == [False, True, False] * 2 + [False]
-    assert paid == [[-1] * 3, [0] * 3, [0] * 3] * 2 + [[-1] * 3]
-    assert on_rope == [[0] * 3, [1] * 3, [1] * 3] * 2 + [[0] * 3]
-
-
-def test_vector_seeds():
-    env = gymnasium.make_vec(NAME, num_envs=4)
-    one, same, other = (env.reset(seed=seed)[0] for seed in (5, 5, 6))
-    assert np.array_equal(one, same) and not np.array_equal(one, other)
-    assert len(np.unique(one, axis=0)) == 4
-
-
 def test_observations_changed_in_place_do_not_change_the_environment():
-    env, untouched = (gymnasium.make_vec(NAME, num_envs=4) for _ in range(2))
+    env, untouched = (gymnasium.make(NAME) for _ in range(2))
     obs, same = env.reset(seed=5)[0], untouched.reset(seed=5)[0]
-    actions = tightrope_expert(torch.from_numpy(same)).numpy()
+    action = int(tightrope_expert(torch.from_numpy(same)[None]))
     obs *= -1
-    assert np.array_equal(env.step(actions)[1], untouched.step(actions)[1])
-
-
-@pytest.mark.parametrize("actions", [np.array([0, 1, 3]), np.array([0, 1]), np.zeros(3)])
-def test_bad_actions_of_a_batch(actions):
-    env = gymnasium.make_vec(NAME, num_envs=3)
-    env.reset(seed=0)
-    with pytest.raises(ValueError, match="actions"):
-        env.step(actions)
+    assert env.step(action)[1] == untouched.step(action)[1] == 0
 
 
 def test_bad_action_of_a_single_copy():
@@ -112,7 +81,7 @@ def test_bad_action_of_a_single_copy():
         env.step(3)
 
 
-@pytest.mark.parametrize("mode", ["vector_entry_point", "sync"])
+@pytest.mark.parametrize("mode", ["sync", "async"])
 def test_there_and_back_again(mode):
     """Through gymnasium and our adapter the expert never pays, and who never climbs pays at every step."""
     env = Gymnasium(NAME, horizon=20, vectorization_mode=mode)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ilsupport._checks import check_horizon
 from ilsupport.envs.base import Env, Step, action_range, check_actions, check_space, counts_from
-from ilsupport.envs.registration import ENTRY_POINT, Batch, Single
+from ilsupport.envs.registration import ENTRY_POINT, Single
 
 Source = str | EnvSpec | VectorEnv | Callable[..., gymnasium.Env]
 UNFLAT = ("wrap the environment in a gymnasium.ActionWrapper that takes one of them. If its parts are Boxes: "
@@ -184,8 +184,8 @@ def _maker(source: Source, horizon: int | None, options: dict, flatten: bool) ->
 
 
 def _time_limit(env: gymnasium.Env | VectorEnv) -> int | None:
-    ours = isinstance(env.unwrapped, (Single, Batch))
-    return env.unwrapped.tensor_env.horizon if ours else getattr(env.spec, "max_episode_steps", None)
+    one = getattr(env, "envs", [env])[0].unwrapped
+    return one.tensor_env.horizon if isinstance(one, Single) else getattr(env.spec, "max_episode_steps", None)
 
 
 def _trusting(vector: VectorEnv) -> VectorEnv:
