@@ -2,7 +2,6 @@
 import math
 
 import gymnasium
-import numpy as np
 import pytest
 import torch
 from gymnasium.utils.env_checker import check_env
@@ -122,23 +121,9 @@ def test_one_seed_one_drive_and_cameras_change_nothing_about_it(device):
     assert torch.equal(env.features, drives[0].observations[:, 49])
 
 
-@pytest.mark.parametrize("options", [{"cameras": ("left", "centre", "right")}, {"bins": 15},
-                                     {"render_mode": "rgb_array"}])
+@pytest.mark.parametrize("options", [{"cameras": ("left", "centre", "right")}, {"bins": 15}])
 def test_gymnasium_accepts_every_kind(options):
     check_env(gymnasium.make("ilsupport/Driving-v0", **options).unwrapped)
-
-
-def test_render_draws_the_road():
-    env = gymnasium.make("ilsupport/Driving-v0", render_mode="rgb_array")
-    env.reset(seed=0)
-    view = env.render()
-    assert view.shape == (240, 320, 3) and view.dtype == np.uint8
-    bottom = view[-1].astype(int)
-    assert abs(bottom[160] - bottom[130]).max() < 180, "tarmac or a dash"
-    assert bottom[0, 1] > bottom[0, 0], "grass is green"
-    with pytest.raises(ValueError, match="render_mode is 'rgb_array', expected None for "
-                                         "ilsupport/Tightrope-v0"):
-        gymnasium.make("ilsupport/Tightrope-v0", render_mode="rgb_array")
 
 
 @pytest.mark.parametrize("options, words", [

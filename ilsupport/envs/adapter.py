@@ -18,8 +18,8 @@ from jaxtyping import Bool, Shaped
 from torch import Tensor
 
 from ilsupport._checks import check_horizon
-from ilsupport.envs.base import Env, Step, action_range, check_actions, check_space, counts_from
-from ilsupport.envs.registration import ENTRY_POINT, Single
+from ilsupport.envs.base import Device, Env, Step, action_range, check_actions, check_space, counts_from
+from ilsupport.envs.registration import ENTRY_POINT
 
 Source = str | EnvSpec | VectorEnv | Callable[..., gymnasium.Env]
 UNFLAT = ("wrap the environment in a gymnasium.ActionWrapper that takes one of them. If its parts are Boxes: "
@@ -31,15 +31,11 @@ BATCHED = {"vectorization_mode", "vector_kwargs", "wrappers"}  # options that on
 class Gymnasium(Env):
     """`n` copies of a gymnasium environment as tensors: `Gymnasium("CartPole-v1")`.
 
-    source   an id (`gymnasium.make_vec` picks the environment's own vector version where it has one, else
-    steps the
-             copies in turn), a function that makes one environment, or a ready vector environment (then `n`
-             is its `num_envs`)
-    horizon  default `T`; None takes the time limit of the environment. With an id, another horizon moves that
-    limit
+    source   an id (of its own vector version where there is one, else copies that are stepped in turn), a
+             function that makes one environment, or a ready vector environment (then `n` is its `num_envs`)
+    horizon  default `T`; None takes the environment's time limit. With an id, another one moves that limit
     flatten  whether observations of any space become vectors, by `gymnasium.spaces.flatten`
-    options  go to `gymnasium.make` or `make_vec` (`vectorization_mode="async"` and its like), or to your
-    function
+    options  go to `gymnasium.make` or `make_vec` (such as `vectorization_mode="async"`), or to your function
 
     Observations of a Box space arrive as `dtype`, those of a Discrete space as int64. Whole numbers, seen or
     played, count from 0, whatever the environment's spaces start with. `success` holds what
@@ -56,14 +52,15 @@ class Gymnasium(Env):
     """
 
     def __init__(self, source: Source, *, horizon: int | None = None, flatten: bool = False,
-                 device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, **options) -> None:
-        self.source, self.flatten, self.options = source, flatten, options
-        self._make, limit = _maker(source, horizon, options, flatten)
-        self._vector = _flattened(source, flatten) if isinstance(source, VectorEnv) else self._make(1)
+                 device: Device = "cpu", dtype: torch.dtype = torch.float32, **options) -> None:
+        self.source, self.flatten = source, flatten
+        self._make = _maker(source, horizon, options, flatten)
+        self._vector = self._make(source.num_envs if isinstance(source, VectorEnv) else 1)
         self.spec = self._vector.spec
-        if horizon is None and limit is None:
+        horizon = _time_limit(self.spec) if horizon is None else horizon
+        if horizon is None:
             raise ValueError(f"{source!r} has no time limit; write Gymnasium(..., horizon=200), say.")
-        super().__init__(limit if horizon is None else horizon, device, dtype)
+        super().__init__(horizon, device, dtype)
         seen, played = self._vector.single_observation_space, self._vector.single_action_space
         check_space("the observation space", seen, (Box, Discrete), "write Gymnasium(..., flatten=True), or "
                     "wrap the environment in a gymnasium.ObservationWrapper that makes an array of it")
@@ -81,17 +78,16 @@ class Gymnasium(Env):
             return None
         return torch.tensor(self._success, device=self.device)
 
-    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Gymnasium:
+    def to(self, device: Device | None = None, dtype: torch.dtype | None = None) -> Gymnasium:
         """A copy whose tensors live elsewhere, with environments of its own unless a ready one was given."""
         moved = super().to(device, dtype)
-        moved._vector = self._vector if isinstance(self.source, VectorEnv) else self._make(1)
+        moved._vector = self._make(self._vector.num_envs)
         return moved
 
     def _first(self, n: int) -> Tensor:
         if n != self._vector.num_envs:
-            vector = self._make(n)
-            self._vector.close()
-            self._vector = vector
+            replaced, self._vector = self._vector, self._make(n)
+            replaced.close()
         self._mode = _autoreset_mode(self._vector)
         self._seen_as = self.dtype if isinstance(self.observation_space, Box) else torch.int64
         # Some simulators take 31-bit seeds only, and copy i of single environments gets seed + i.
@@ -150,55 +146,43 @@ class Gymnasium(Env):
         for facts in (info, info.get("final_info", {})):
             if "is_success" in facts:
                 told = self._going & facts.get("_is_success", True)
-                before = np.zeros_like(told) if self._success is None else self._success
+                before = False if self._success is None else self._success
                 self._success = np.where(told, facts["is_success"], before).astype(bool)
 
 
-def _maker(source: Source, horizon: int | None, options: dict, flatten: bool) -> tuple[
-        Callable[[int], VectorEnv], int | None]:
-    """How to make `n` copies, and the time limit that the environment brings."""
+def _maker(source: Source, horizon: int | None, options: dict, flatten: bool) -> Callable[[int], VectorEnv]:
+    """How to make `n` copies."""
     if isinstance(source, VectorEnv):
-        def ready(n: int) -> VectorEnv:
-            raise ValueError(f"{n} episodes asked of a vector environment with {source.num_envs} copies; ask "
-                             "for as many, or pass the id or a function that makes one environment.")
-        return ready, _time_limit(source)
-    if isinstance(source, (str, EnvSpec)):
+        def copies(n: int) -> VectorEnv:
+            if n != source.num_envs:
+                raise ValueError(f"{n} episodes asked of a vector environment with {source.num_envs} copies; "
+                                 "ask for as many, or pass the id or a function that makes one environment.")
+            return source
+    elif isinstance(source, (str, EnvSpec)):
         spec = gymnasium.spec(source) if isinstance(source, str) else source
-        ours = spec.entry_point == ENTRY_POINT  # worlds of the book know their horizon themselves
-        if horizon is not None and (ours or spec.max_episode_steps is not None):
-            options = {"horizon" if ours else "max_episode_steps": check_horizon(horizon), **options}
-        single = {name: value for name, value in options.items() if name not in BATCHED}
-        limit = _time_limit(gymnasium.make(source, **single)) if ours else spec.max_episode_steps
-        if spec.vector_entry_point is not None or BATCHED & {*options, *spec.kwargs}:
-            return lambda n: _flattened(_trusting(gymnasium.make_vec(source, num_envs=n, **options)),
-                                        flatten), limit
-        return lambda n: _Copies(lambda: gymnasium.make(source, **options), n, flatten), limit
-    if isinstance(source, gymnasium.Env) or not callable(source):
+        if horizon is not None and _time_limit(spec) is not None:
+            name = "horizon" if spec.entry_point == ENTRY_POINT else "max_episode_steps"
+            options = {name: check_horizon(horizon), **options}
+        if spec.vector_entry_point is None and not BATCHED & {*options, *spec.kwargs}:
+            return lambda n: _Copies(lambda: gymnasium.make(source, **options), n, flatten)
+
+        def copies(n: int) -> VectorEnv:
+            vector = gymnasium.make_vec(source, num_envs=n, **options)
+            if isinstance(vector.single_action_space, (Discrete, MultiDiscrete)):
+                vector.unwrapped.action_space.contains = lambda actions: True  # we look ourselves, for less
+            return vector
+    elif callable(source):
+        return lambda n: _Copies(lambda: source(**options), n, flatten)
+    else:
         raise TypeError(f"source is {type(source).__name__}, expected an id, a vector environment or a "
                         "function that makes one environment at a time: write Gymnasium(lambda: YourEnv()).")
-    first = source(**options)
-    if not isinstance(first, gymnasium.Env):
-        raise TypeError(f"the function made {type(first).__name__}, expected a gymnasium.Env.")
-    first.close()
-    return (lambda n: _Copies(lambda: source(**options), n, flatten)), _time_limit(first)
+    return lambda n: gymnasium.wrappers.vector.FlattenObservation(copies(n)) if flatten else copies(n)
 
 
-def _time_limit(env: gymnasium.Env | VectorEnv) -> int | None:
-    one = getattr(env, "envs", [env])[0].unwrapped
-    return one.tensor_env.horizon if isinstance(one, Single) else getattr(env.spec, "max_episode_steps", None)
-
-
-def _trusting(vector: VectorEnv) -> VectorEnv:
-    """A vector environment of our own making that leaves it to us to look at actions, which costs less."""
-    if isinstance(vector.single_action_space, (Discrete, MultiDiscrete)):
-        vector.unwrapped.action_space.contains = lambda actions: True
-    return vector
-
-
-def _flattened(vector: VectorEnv, flatten: bool) -> VectorEnv:
-    if flatten and _autoreset_mode(vector) is AutoresetMode.SAME_STEP:
-        raise ValueError("flatten=True does not go with SAME_STEP; make the vector environment NEXT_STEP.")
-    return gymnasium.wrappers.vector.FlattenObservation(vector) if flatten else vector
+def _time_limit(spec: EnvSpec | None) -> int | None:
+    """The time limit that an environment brings; worlds of the book know their horizon themselves."""
+    ours = spec is not None and spec.entry_point == ENTRY_POINT
+    return spec.kwargs["horizon"] if ours else getattr(spec, "max_episode_steps", None)
 
 
 class _Copies(VectorEnv):
@@ -208,9 +192,13 @@ class _Copies(VectorEnv):
     rest.
     """
 
+    metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}  # of all modes, this one asks nothing of us
+
     def __init__(self, make: Callable[[], gymnasium.Env], n: int, flatten: bool) -> None:
         self.envs, self.num_envs = [make() for _ in range(n)], n
-        if len({id(env) for env in self.envs}) < n:
+        if not isinstance(self.envs[0], gymnasium.Env):
+            raise TypeError(f"the function made {type(self.envs[0]).__name__}, expected a gymnasium.Env.")
+        if len({*map(id, self.envs)}) < n:
             raise ValueError("the function returned the same environment twice, expected a new one each "
                              "time: write Gymnasium(lambda: YourEnv()).")
         if flatten:
@@ -218,8 +206,6 @@ class _Copies(VectorEnv):
         one = self.envs[0]
         self.single_observation_space, self.single_action_space = one.observation_space, one.action_space
         self.spec = one.spec
-        # Of all modes, this one asks nothing of us.
-        self.metadata = {**one.metadata, "autoreset_mode": AutoresetMode.NEXT_STEP}
 
     def reset(self, *, seed: int, options: dict | None = None) -> tuple[np.ndarray, dict]:
         n, space = self.num_envs, self.single_observation_space
@@ -230,7 +216,7 @@ class _Copies(VectorEnv):
             seen[i], _ = env.reset(seed=seed + i, options=options)
         return seen, {}
 
-    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict]:
+    def step(self, actions: np.ndarray) -> tuple:
         obs, reward, terminated, truncated = self._last
         for i in self._going:
             obs[i], reward[i], terminated[i], truncated[i], info = self.envs[i].step(actions[i])
@@ -249,16 +235,14 @@ def _from_zero(space: gymnasium.Space) -> tuple[gymnasium.Space, np.ndarray | in
     first = counts_from(space)
     if not np.any(first):
         return space, None
-    if isinstance(space, Discrete):
-        return Discrete(space.n), int(first)
-    return MultiDiscrete(space.nvec), first
+    return Discrete(space.n) if isinstance(space, Discrete) else MultiDiscrete(space.nvec), first
 
 
 def _autoreset_mode(vector: VectorEnv) -> AutoresetMode:
     mode = vector.metadata.get("autoreset_mode")
     if not isinstance(mode, AutoresetMode):
-        raise ValueError(f"the vector environment says autoreset_mode = {mode!r}, expected an AutoresetMode; "
-                         "set vector.metadata['autoreset_mode'] to how it restarts a finished copy.")
+        raise ValueError(f"the vector environment says autoreset_mode = {mode!r}, expected an AutoresetMode: "
+                         "set vector.metadata['autoreset_mode'].")
     return mode
 
 

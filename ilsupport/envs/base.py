@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ilsupport._checks import check_horizon
 from ilsupport.identity import Configured
 
+Device = torch.device | str
 Step = tuple[Shaped[Tensor, "n *obs"], Float[Tensor, "n"], Bool[Tensor, "n"], Bool[Tensor, "n"]]
 UNSTARTED = "step before reset; call env.reset(n, generator) first."
 

@@ -1,11 +1,10 @@
 """Our tensor environments as gymnasium ones: `gymnasium.make("ilsupport/Tightrope-v0")`.
 
-Observations and actions are numpy here, because that is what gymnasium's users expect; our own loops use
-tensors.
+Observations and actions are numpy here, as gymnasium's users expect; our own loops use tensors.
 """
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
 
 import gymnasium
 import numpy as np
@@ -20,42 +19,32 @@ from ilsupport.envs.reach import Reach
 from ilsupport.envs.tightrope import Tightrope
 
 ENTRY_POINT = "ilsupport.envs.registration:Single"
-MAKERS: dict[str, Callable[..., Env]] = {
+MAKERS: dict[str, type[Env]] = {
     "ilsupport/BrakeLight-v0": BrakeLight, "ilsupport/Driving-v0": Driving, "ilsupport/Fork-v0": Fork,
     "ilsupport/Reach-v0": Reach, "ilsupport/Tightrope-v0": Tightrope}
 
 
 def register() -> None:
     """Tell gymnasium of every environment in `MAKERS`; called when `ilsupport.envs` is imported."""
-    for name in MAKERS:  # a name rather than a class in kwargs, so that the spec can be written as JSON
+    for name, maker in MAKERS.items():
         if name not in gymnasium.registry:
-            gymnasium.register(name, entry_point=ENTRY_POINT, kwargs={"maker": name})
+            horizon = inspect.signature(maker.__init__).parameters["horizon"].default
+            # A name rather than a class, so that the spec can be written as JSON.
+            gymnasium.register(name, entry_point=ENTRY_POINT, kwargs={"maker": name, "horizon": horizon})
 
 
 class Single(gymnasium.Env):
-    """One copy of a tensor environment as a plain gymnasium environment; keywords go to the environment.
+    """One copy of a tensor environment as a plain gymnasium environment; keywords go to the environment."""
 
-    `render()` gives an RGB array where the environment draws one. Raises ValueError for a render mode it has
-    not.
-    """
-
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 20}
-
-    def __init__(self, maker: str, render_mode: str | None = None, **options) -> None:
-        self.tensor_env, self.render_mode, self._t = MAKERS[maker](**options), render_mode, 0
-        if getattr(self.tensor_env, "render", None) is None:
-            self.metadata = {"render_modes": []}
-        modes = (None, *self.metadata["render_modes"])
-        if render_mode not in modes:
-            raise ValueError(f"render_mode is {render_mode!r}, expected {' or '.join(map(repr, modes))} for "
-                             f"{maker}.")
+    def __init__(self, maker: str, **options) -> None:
+        self.tensor_env, self._t = MAKERS[maker](**options), 0
         self.observation_space = self.tensor_env.observation_space
         self.action_space = self.tensor_env.action_space
 
     def reset(self, *, seed: int | None = None, options: dict | None = None):
         super().reset(seed=seed)
-        self._t, device = 0, self.tensor_env.device
-        generator = torch.Generator(device=device).manual_seed(int(self.np_random.integers(2**62)))
+        generator = torch.Generator(self.tensor_env.device).manual_seed(int(self.np_random.integers(2**62)))
+        self._t = 0
         return self._array(self.tensor_env.reset(1, generator)), {}
 
     def step(self, action):
@@ -66,9 +55,5 @@ class Single(gymnasium.Env):
         over = bool(truncated) or self._t >= self.tensor_env.horizon
         return self._array(obs), float(reward), bool(terminated), over, {}
 
-    def render(self) -> np.ndarray | None:
-        return self.tensor_env.render() if self.render_mode else None
-
     def _array(self, obs: Tensor) -> np.ndarray:
-        # A copy: whoever normalises it in place must not change the state of the environment.
-        return obs[0].cpu().numpy().astype(self.observation_space.dtype)
+        return obs[0].cpu().numpy().astype(self.observation_space.dtype)  # a copy: it may be changed in place
