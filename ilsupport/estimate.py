@@ -29,7 +29,8 @@ class Estimate(NamedTuple):
         Raises ValueError for no samples, NaN or infinity.
         """
         from scipy.special import stdtrit  # imported here: scipy would double the package's import time
-        x = torch.as_tensor(samples, dtype=torch.float64).flatten().cpu()
+        on_cpu = samples.cpu() if isinstance(samples, Tensor) else samples  # not every device has float64
+        x = torch.as_tensor(on_cpu, dtype=torch.float64).flatten()
         if len(x) == 0:
             raise ValueError("no samples given, expected at least one.")
         check_finite("samples", x)

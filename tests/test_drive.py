@@ -373,3 +373,25 @@ def test_a_clone_of_the_shipped_drive_drives_most_of_the_way():
     train_clone(policy, Drive().demonstrations, generator=g)
     driven = il.rollout(il.Driving(), policy, 20, generator=g)
     assert 0.5 < 1 + float(driven.returns().mean()) / 400 < 1
+
+
+@pytest.mark.parametrize("standardise", [True, False])
+def test_a_policy_saved_and_loaded_drives_in_the_page(standardise, tmp_path):
+    """With the units that it learnt in: the page's network steers as the policy does."""
+    g = il.generator(1)
+    head = il.Gaussian(960, 1, hidden=(16,), limits=(-1, 1), standardise=standardise, generator=g)
+    policy = il.Seeing(il.Camera(), head)
+    il.fit(policy, Drive().demonstrations, generator=g, steps=50)
+    il.save_policy(policy, tmp_path / "clone")
+    loaded = il.load_policy(tmp_path / "clone")
+    states = Drive().demonstrations.observations[0, :40]
+    (steering,) = map(torch.tensor, in_javascript(Drive({"clone": loaded}), f"""(() => {{
+        const net = unpack({json.dumps(Drive({"clone": loaded}).drivers[0])});
+        return [{states.tolist()}.map((state) => act(net, see(state, true)))]; }})()"""))
+    assert (steering - policy.act(states).detach().squeeze(1)).abs().max() < 5e-3, "weights travel as float16"
+
+
+def test_the_page_computes_with_relu_only():
+    head = il.Gaussian(960, 1, hidden=(16,), limits=(-1, 1), activation="tanh", generator=il.generator(0))
+    with pytest.raises(ValueError, match="computes with tanh, the page with relu"):
+        Drive({"clone": il.Seeing(il.Camera(), head)})

@@ -152,7 +152,7 @@ def picture(state: Float[Tensor, "8"], along: float, height: int = 240, width: i
     horizon = height // 4
     distance = NEAREST / torch.linspace(1 / (height - horizon), 1, height - horizon, dtype=torch.float64)
     zoom = width / 2
-    middle = state.double().cpu() @ road_ahead(distance)
+    middle = state.cpu().double() @ road_ahead(distance)
     column = torch.arange(width, dtype=torch.float64) - (width - 1) / 2
     pixel = distance[:, None] / zoom
     dash = ((distance + along).remainder(DASH + GAP) < DASH)[:, None]
