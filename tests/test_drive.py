@@ -393,5 +393,5 @@ def test_a_policy_saved_and_loaded_drives_in_the_page(standardise, tmp_path):
 
 def test_the_page_computes_with_relu_only():
     head = il.Gaussian(960, 1, hidden=(16,), limits=(-1, 1), activation="tanh", generator=il.generator(0))
-    with pytest.raises(ValueError, match="computes with tanh, the page with relu"):
+    with pytest.raises(ValueError, match="activation is tanh, expected relu"):
         Drive({"clone": il.Seeing(il.Camera(), head)})

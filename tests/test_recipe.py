@@ -1,4 +1,4 @@
-"""The recipe that a reader tries first, on bodies in raw units: everything by default, little data, a few seconds."""
+"""The recipe that a reader tries first, on bodies in raw units: all by default, little data, seconds."""
 import pytest
 import torch
 
@@ -6,7 +6,7 @@ import ilsupport as il
 
 
 def shares(task, **options):
-    """Of the expert's return: ten students, each of the same two expert episodes, after 1,000 steps of batch 100."""
+    """Of the expert's return: ten students of the same two expert episodes, 1,000 steps of batch 100."""
     pytest.importorskip("mujoco", reason="needs mujoco")
     env, expert = il.Gymnasium(task), il.LocomotionExpert(task)
     data = il.rollout(env, expert, 2, generator=il.generator(0))
@@ -21,4 +21,4 @@ def shares(task, **options):
 def test_two_episodes_are_enough_for_most_students(task):
     standard, raw = shares(task), shares(task, standardise=False)
     assert standard.median() > 0.9, "the default"
-    assert standard.median() > raw.median() + 0.1, "and what it is for"
+    assert standard.median() > raw.median() + 0.3, "and what it is for"

@@ -217,12 +217,12 @@ class Head(Policy):
     def check_action(self, obs: Obs, action: Action) -> None:
         """Raise ValueError unless there is one action of this head's kind for each observation."""
         lead = obs.shape[:obs.ndim - (1 if isinstance(self.obs_dim, int) else 2)]
-        right = action.dtype == torch.int64 if self.whole else action.is_floating_point()
-        if action.shape != (*lead, *self.act_shape) or not right:
-            kind, other = ("int64", "continuous actions want a Gaussian") if self.whole else (
-                "floats", "whole numbers want a Categorical")
+        dtype = torch.int64 if self.whole else self.net.like.dtype
+        if action.shape != (*lead, *self.act_shape) or action.dtype != dtype:
+            other = ("continuous actions want a Gaussian" if self.whole
+                     else "whole numbers want a Categorical")
             raise ValueError(f"actions have shape {tuple(action.shape)} and dtype {action.dtype}, expected "
-                             f"{kind} {(*lead, *self.act_shape)}, one action for each of the observations "
+                             f"{dtype} {(*lead, *self.act_shape)}, one action for each of the observations "
                              f"{tuple(obs.shape)}; {other} policy.")
 
     def check_range(self, action: Action) -> None:
