@@ -253,7 +253,8 @@ def wrong_actions(kind, action):
     n = len(action)
     if action.is_floating_point():
         width = action.shape[1]
-        return [*(torch.zeros(shape) for shape in ((n,), (n, 1), (n, width + 1), (n, 1, width), (1, width), (width,))),
+        shapes = (n,), (n, 1), (n, width + 1), (n, 1, width), (1, width), (width,)
+        return [*(torch.zeros(shape) for shape in shapes),
                 torch.zeros(n, width).long(), torch.zeros(n, width, dtype=F64)]
     return [torch.zeros_like(action, dtype=torch.float32), torch.zeros(n, 3).long(), torch.zeros(n, 1).long(),
             torch.zeros(1).long(), action.int(), action.bool()]

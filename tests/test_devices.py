@@ -121,7 +121,7 @@ class NoDouble(torch.utils._python_dispatch.TorchDispatchMode):
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         out = function(*args, **(kwargs or {}))
         for tensor in out if isinstance(out, (list, tuple)) else [out]:
-            if isinstance(tensor, torch.Tensor) and (tensor.device.type, tensor.dtype) == ("meta", torch.float64):
+            if isinstance(tensor, torch.Tensor) and tensor.is_meta and tensor.dtype == torch.float64:
                 raise AssertionError(f"{function} needs float64 on the device")
         return out
 
