@@ -1,7 +1,7 @@
 """Support package of the interactive book on imitation learning.
 
 Environments are rolled out into `Trajectories`, `fit` turns those into a policy, `evaluate` says what it is
-worth, and `dagger` goes round again with the expert's labels. `bounds` and `tabular` say what theory promised.
+worth, and `dagger` goes round again with the expert's labels. `bounds` and `tabular` say what theory says.
 """
 from ilsupport import bounds, envs, experts, noise, policies, runs, tabular
 from ilsupport.bc import History, constant, cool_down, error_rate, fit
@@ -13,8 +13,8 @@ from ilsupport.experts import (ForkExpert, LocomotionExpert, ReachExpert, ReachP
 from ilsupport.identity import named
 from ilsupport.interop import from_minari, from_sb3, to_minari
 from ilsupport.noise import dart, demonstrate
-from ilsupport.policies import (GRU, Categorical, Chunked, Diffusion, Discretised, Flow, Gaussian, Latent, Mixture,
-                                Policy, Seeing, Transformer, View, chunks)
+from ilsupport.policies import (GRU, Categorical, Chunked, Diffusion, Discretised, Flow, Gaussian, Latent,
+                                Mixture, Policy, Seeing, Transformer, View, chunks)
 from ilsupport.random import generator, spawn
 from ilsupport.relabel import relabel
 from ilsupport.rollout import evaluate, rollout

@@ -146,8 +146,9 @@ def _names(code: types.CodeType) -> set[str]:
 
 
 def _code(code: types.CodeType) -> bytes:
-    constants = [_code(c) if isinstance(c, types.CodeType)  # sets come in another order in every process
-                 else repr(sorted(c, key=repr) if isinstance(c, frozenset) else c).encode() for c in code.co_consts]
+    # Sets come in another order in every process.
+    constants = [sorted(c, key=repr) if isinstance(c, frozenset) else c for c in code.co_consts]
+    constants = [_code(c) if isinstance(c, types.CodeType) else repr(c).encode() for c in constants]
     return b"\0".join([code.co_code, repr(code.co_names).encode(), repr(code.co_varnames).encode(),
                        *constants])
 

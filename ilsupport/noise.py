@@ -23,9 +23,11 @@ from ilsupport.rollout import Act, actor, rollout
 from ilsupport.runs import Log, Progress
 from ilsupport.trajectories import Trajectories
 
+Covariance = Float[Tensor, "*M d d"]
+
 
 def demonstrate(env: Env, expert: Policy | Act, n: int, *, generator: torch.Generator,
-                horizon: int | None = None, covariance: float | Float[Tensor, "*M d d"] = 0.0) -> Trajectories:
+                horizon: int | None = None, covariance: float | Covariance = 0.0) -> Trajectories:
     """`n` episodes of an expert whose actions reach the world with Gaussian noise, in the action space.
 
     `actions` are what was executed, `labels` what the expert meant; it is asked once a step.
@@ -55,7 +57,7 @@ def demonstrate(env: Env, expert: Policy | Act, n: int, *, generator: torch.Gene
     return replace(played, labels=torch.stack(meant, 1)[:, :played.horizon])
 
 
-def error_covariance(policy: Policy, data: Trajectories | list[Trajectories]) -> Float[Tensor, "*M d d"]:
+def error_covariance(policy: Policy, data: Trajectories | list[Trajectories]) -> Covariance:
     """Mean outer product of the policy's error on `data`, `E[(a - a*)(a - a*)^T]`, about zero: bias counts.
 
     For a stack a list of M data sets, of each as many steps as the shortest has, and one matrix a student. A
@@ -100,7 +102,7 @@ def dart(env: Env, expert: Policy | Act, new_policy: Callable[[torch.Generator],
                      hook=lambda: Progress("dart", "round", rounds, shown=progress, log=log))
 
 
-def _root(covariance: float | Tensor, d: int) -> Float[Tensor, "*M d d"]:
+def _root(covariance: float | Covariance, d: int) -> Covariance:
     """The symmetric square root of a covariance, in float64."""
     on_cpu = covariance.cpu() if isinstance(covariance, Tensor) else covariance  # not every device has float64
     matrix = torch.as_tensor(on_cpu, dtype=torch.float64)

@@ -71,7 +71,8 @@ class Checkpoint:
     def __init__(self, path: str | os.PathLike, policy: nn.Module, optimiser: torch.optim.Optimizer,
                  streams: Sequence,
                  noise: Sequence[torch.Generator], losses: list[Tensor], identity: dict) -> None:
-        self.path, self.policy, self.optimiser, self.streams, self.losses = Path(path), policy, optimiser, streams, losses
+        self.path, self.policy, self.optimiser = Path(path), policy, optimiser
+        self.streams, self.losses = streams, losses
         inner = [g for module in policy.modules() for g in vars(module).values()
                  if isinstance(g, torch.Generator)]
         self.generators = list({id(g): g for g in [*(s.generator for s in streams), *noise, *inner]}.values())

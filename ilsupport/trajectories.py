@@ -48,19 +48,19 @@ class Trajectories:
     def __post_init__(self) -> None:
         steps, one = self.observations.shape[:2], self.observations.shape[2:]
         if len(steps) < 2 or 0 in steps:
-            raise ValueError(f"observations have shape {tuple(self.observations.shape)}, expected (n, T, *obs) "
-                             "with at least one episode of one step.")
-        wanted = {"actions": (*steps, *self.actions.shape[2:]), "labels": self.actions.shape, "rewards": steps,
-                  "mask": steps, "terminated": steps[:1], "successes": steps[:1],
+            raise ValueError(f"observations have shape {tuple(self.observations.shape)}, expected "
+                             "(n, T, *obs) with at least one episode of one step.")
+        wanted = {"actions": (*steps, *self.actions.shape[2:]), "labels": self.actions.shape,
+                  "rewards": steps, "mask": steps, "terminated": steps[:1], "successes": steps[:1],
                   "final_observations": (*steps[:1], *one)}
         for name, shape in wanted.items():
             if (value := getattr(self, name)) is not None and value.shape != shape:
-                raise ValueError(f"{name} has shape {tuple(value.shape)}, expected {tuple(shape)} beside these "
-                                 "observations; pad ragged episodes with Trajectories.from_episodes.")
+                raise ValueError(f"{name} has shape {tuple(value.shape)}, expected {tuple(shape)} beside "
+                                 "these observations; pad ragged episodes with Trajectories.from_episodes.")
         if self.mask.dtype != torch.bool:
             raise ValueError(f"mask has dtype {self.mask.dtype}, expected torch.bool; write mask.bool().")
         if bool((self.mask[:, 1:] & ~self.mask[:, :-1]).any()) or not bool(self.mask[:, 0].all()):
-            raise ValueError("mask has a hole or an episode without a step, expected real steps, then padding.")
+            raise ValueError("mask has a hole or an episode without a step, expected steps, then padding.")
         for name in ("observations", "actions", "rewards", "labels"):
             if (value := getattr(self, name)) is not None and value.numel():
                 check_finite(name, value[self.mask])
@@ -69,7 +69,7 @@ class Trajectories:
 
     @classmethod
     def from_episodes(cls, episodes: Sequence[tuple], dtype: torch.dtype = torch.float32) -> Trajectories:
-        """Pad episodes `(observations (T_i, *obs), actions (T_i, *act))` to one batch: tensors, arrays or lists.
+        """Pad episodes `(observations (T_i, *obs), actions (T_i, *act))`, of tensors, arrays or lists.
 
         A third element, if present, holds the rewards `(T_i,)`. Floating-point values become `dtype`, whole
         numbers int64. Raises ValueError for no episodes, an empty episode, or observations and actions of
@@ -86,7 +86,8 @@ class Trajectories:
                                  "expected one action for each of at least one observation.")
             rows.append(parts)
         columns = []
-        for k, column in enumerate(zip(*rows)):  # one episode with fractions makes the column one of fractions
+        for k, column in enumerate(zip(*rows)):
+            # One episode with fractions makes the column one of fractions.
             fractions = k == 2 or any(part.is_floating_point() for part in column)
             column = [part.to(dtype if fractions else torch.int64) for part in column]
             columns.append(torch.nn.utils.rnn.pad_sequence(column, batch_first=True))
@@ -104,9 +105,10 @@ class Trajectories:
         if not parts:
             raise ValueError("nothing to concatenate, expected at least one Trajectories.")
         horizon, columns = max(part.horizon for part in parts), {}
-        labelled = any(part.labels is not None for part in parts)
+        if any(part.labels is not None for part in parts):
+            parts = [replace(part, labels=part.targets()) for part in parts]
         for name in (f.name for f in fields(Trajectories)):
-            values = [part.targets() if labelled and name == "labels" else getattr(part, name) for part in parts]
+            values = [getattr(part, name) for part in parts]
             if name in ("observations", "actions", "rewards", "mask", "labels") and values[0] is not None:
                 values = [pad(x, [0, 0] * (x.ndim - 2) + [0, horizon - x.shape[1]]) for x in values]
             columns[name] = None if any(x is None for x in values) else torch.cat(values)
@@ -165,8 +167,8 @@ class Trajectories:
         """
         answers, expected = torch.as_tensor(expert(self.observations[self.mask])), self.actions[self.mask]
         if answers.shape != expected.shape or answers.is_floating_point() != expected.is_floating_point():
-            raise ValueError(f"the expert returned shape {tuple(answers.shape)} and dtype {answers.dtype} for "
-                             f"{len(expected)} observations, expected {tuple(expected.shape)} of "
+            raise ValueError(f"the expert returned shape {tuple(answers.shape)} and dtype {answers.dtype} "
+                             f"for {len(expected)} observations, expected {tuple(expected.shape)} of "
                              f"{expected.dtype}: one action for each observation of the batch.")
         labels = torch.zeros_like(self.actions)
         labels[self.mask] = answers.to(labels)
