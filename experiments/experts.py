@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from pathlib import Path
 
@@ -27,7 +26,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-HOME = Path(__file__).parents[1] / "ilsupport" / "weights"
+import ilsupport as il
+from ilsupport import experts
+from ilsupport.files import write_atomically
+
 ENOUGH = {"HalfCheetah-v5": 5900, "Hopper-v5": 3250, "Walker2d-v5": 4200, "Ant-v5": 4600}
 COLUMNS = {"Ant-v5": 27}
 WITH_PPO = ("Hopper-v5", "Walker2d-v5")
@@ -140,15 +142,12 @@ def train(task: str, steps: int, seed: int, folder: Path) -> None:
 
 
 def write(tensors: dict, about: dict, file: Path) -> None:
-    fresh = file.with_suffix(".new")
-    save_file(tensors, fresh, {"expert": json.dumps(about)})
-    os.replace(fresh, file)
+    write_atomically(file, lambda part: save_file(tensors, part, {"expert": json.dumps(about)}))
 
 
 def measure(task: str, folder: Path) -> None:
     """Write into its file what an expert earns in 100 episodes, and how wide its observations are."""
-    import ilsupport as il
-    file = folder / f"{task}.safetensors"
+    file, experts.WEIGHTS = folder / f"{task}.safetensors", folder  # where LocomotionExpert looks
     with safe_open(file, "pt") as old:
         about, tensors = json.loads(old.metadata()["expert"]), {name: old.get_tensor(name).clone()
                                                                 for name in old.keys()}
@@ -168,7 +167,7 @@ def main() -> None:
     parser.add_argument("tasks", nargs="*", help=f"of {', '.join(ENOUGH)}; none for all")
     parser.add_argument("--steps", type=int, default=4_000_000, help="the most to train for")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--folder", type=Path, default=HOME)
+    parser.add_argument("--folder", type=Path, default=experts.WEIGHTS)
     options = parser.parse_args()
     for task in options.tasks or ENOUGH:
         if options.what == "measure":
