@@ -197,10 +197,10 @@ def test_a_run_that_was_longer_and_a_folder_that_is_not_there(tmp_path):
 
 TRAIN = {
     "fit": """
-        obs = torch.randn(100, 3, generator=il.generator(0)) policies = [il.Gaussian(3, 1,
-        generator=il.generator(0), hidden=(8,))] histories = [il.fit(policies[0], (obs, obs[:, :1].sin()),
-        generator=il.generator(1), steps=2500, batch_size=8,
-                            checkpoint=path)]
+        obs = torch.randn(100, 3, generator=il.generator(0))
+        policies = [il.Gaussian(3, 1, generator=il.generator(0), hidden=(8,))]
+        histories = [il.fit(policies[0], (obs, obs[:, :1].sin()), generator=il.generator(1), steps=2500,
+                            batch_size=8, checkpoint=path)]
     """,
     "dagger": """
         made = list(il.dagger(
