@@ -195,7 +195,7 @@ def sweep(experiment: Callable[..., object], settings: Sequence[dict], *, jobs: 
     files = [None if folder is None else Path(folder) / f"{name}.json" for name in names]
     if folder is not None:
         _own(Path(folder), experiment)
-        results = {k: json.loads(file.read_text())["result"] for k, file in enumerate(files) if file.exists()}
+        results = {k: _kept(file) for k, file in enumerate(files) if file.exists()}
     runs = [delayed(_run)(experiment, k, setting) for k, setting in enumerate(settings) if k not in results]
     with Progress("sweep", "run", len(settings), shown=progress) as hook:
         hook(len(results), {})
@@ -226,6 +226,13 @@ def _run(experiment: Callable[..., object], k: int, setting: dict) -> tuple[int,
     except TypeError as error:
         raise ValueError(f"the experiment returned {type(result).__name__} ({error}), expected what JSON can "
                          "hold: numbers, text, lists and dictionaries.") from None
+
+
+def _kept(file: Path) -> object:
+    try:
+        return json.loads(file.read_text())["result"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{file} is damaged ({error}); delete it, and it is computed again.") from error
 
 
 def _name(setting: dict) -> str:

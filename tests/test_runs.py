@@ -91,3 +91,11 @@ def test_a_dask_cluster_loses_a_worker_and_no_result(tmp_path):
     assert (tmp_path / "died").exists()
     kept = [json.loads(file.read_text()) for file in results.glob("*.json") if file.name != "experiment.json"]
     assert sorted(found["settings"]["k"] for found in kept) == list(range(12))
+
+
+def test_a_damaged_result_is_named(tmp_path):
+    sweep(cost, SETTINGS[:2], folder=tmp_path)
+    (file, *_) = (path for path in tmp_path.glob("*.json") if path.name != "experiment.json")
+    file.write_text(file.read_text()[:-9])
+    with pytest.raises(ValueError, match=f"{file.name} is damaged .*; delete it"):
+        sweep(cost, SETTINGS[:2], folder=tmp_path)
