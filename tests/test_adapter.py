@@ -358,7 +358,6 @@ def test_whole_numbers_count_from_zero_whatever_the_space_starts_with(around):
 @pytest.mark.parametrize("space, played, paid", [
     (gymnasium.spaces.MultiDiscrete([3, 4]), [[0, 0], [2, 3], [1, 2]], [0, 5, 3]),
     (gymnasium.spaces.MultiDiscrete([3, 4], start=[-1, 5]), [[0, 0], [2, 3], [1, 2]], [4, 9, 7]),
-    (gymnasium.spaces.MultiBinary(2), [[0, 0], [1, 1], [0, 1]], [0, 2, 1]),
     (Box(-2, 2, (2,), np.int32), [[0, 0], [2, -2], [1, 2]], [0, 0, 3]),
 ])
 def test_rows_of_whole_numbers(around, space, played, paid):

@@ -6,11 +6,8 @@ from ilsupport.envs.camera import Camera
 from ilsupport.envs.driving import Driving
 from ilsupport.envs.fork import Fork
 from ilsupport.envs.reach import Reach
-from ilsupport.envs.registration import register
 from ilsupport.envs.tightrope import Tightrope, simulate
 from ilsupport.envs.window import Window
-
-register()
 
 __all__ = ["BrakeLight", "Camera", "Driving", "Env", "Fork", "Gymnasium", "Reach", "Tightrope", "simulate",
            "Window"]

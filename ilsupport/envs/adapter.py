@@ -56,8 +56,7 @@ class Gymnasium(Env):
         self.source, self.flatten = source, flatten
         self._make = _maker(source, horizon, options, flatten)
         self._vector = self._make(source.num_envs if isinstance(source, VectorEnv) else 1)
-        self.spec = self._vector.spec
-        horizon = _time_limit(self.spec) if horizon is None else horizon
+        horizon = _time_limit(self._vector.spec) if horizon is None else horizon
         if horizon is None:
             raise ValueError(f"{source!r} has no time limit; write Gymnasium(..., horizon=200), say.")
         super().__init__(horizon, device, dtype)

@@ -6,16 +6,15 @@ import copy
 import gymnasium
 import numpy as np
 import torch
-from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
+from gymnasium.spaces import Box, Discrete, MultiDiscrete
 from jaxtyping import Bool, Float, Int, Shaped
-from torch import Tensor, nn
+from torch import Tensor
 
 from ilsupport._checks import check_horizon
 from ilsupport.identity import Configured
 
 Device = torch.device | str
 Step = tuple[Shaped[Tensor, "n *obs"], Float[Tensor, "n"], Bool[Tensor, "n"], Bool[Tensor, "n"]]
-UNSTARTED = "step before reset; call env.reset(n, generator) first."
 
 
 class Env(Configured):
@@ -35,7 +34,7 @@ class Env(Configured):
     action_space: gymnasium.Space
     success: Bool[Tensor, "n"] | None = None
 
-    def __init__(self, horizon: int, device: torch.device | str, dtype: torch.dtype) -> None:
+    def __init__(self, horizon: int, device: Device, dtype: torch.dtype) -> None:
         self.horizon, self.device, self.dtype = check_horizon(horizon), torch.device(device), dtype
         self._n = self._generator = None
 
@@ -44,7 +43,14 @@ class Env(Configured):
 
         Raises ValueError for `n` below 1 and a generator on another device.
         """
-        check_reset(n, generator, self.device)
+        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+            raise ValueError(f"n is {n!r}, expected a whole number of episodes, at least 1.")
+        if not isinstance(generator, torch.Generator):
+            raise TypeError(f"generator is {type(generator).__name__}, expected a torch.Generator; "
+                            "write ilsupport.generator(seed).")
+        if self.device.type not in (generator.device.type, "meta"):  # meta tensors have no numbers to draw
+            raise ValueError(f"the generator lives on {generator.device}, the environment on {self.device}; "
+                             f"write ilsupport.generator(seed, '{self.device}').")
         self._n, self._generator = n, generator
         return self._first(n)
 
@@ -56,18 +62,21 @@ class Env(Configured):
         obs, reward = self._next(action)
         return obs, reward, *(torch.zeros(self._n, dtype=torch.bool, device=self.device) for _ in range(2))
 
-    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Env:
+    def to(self, device: Device | None = None, dtype: torch.dtype | None = None) -> Env:
         """A copy on another device or with another dtype; reset it first."""
-        moved = copy.copy(self)
+        moved, device, dtype = copy.copy(self), torch.device(device or self.device), dtype or self.dtype
         for name, value in vars(self).items():
-            setattr(moved, name, _moved(value, torch.device(device or self.device), dtype or self.dtype))
-        moved._n = moved._generator = None
+            if isinstance(value, Tensor):
+                setattr(moved, name, value.to(device, dtype if value.is_floating_point() else value.dtype))
+            elif isinstance(value, Env):
+                setattr(moved, name, value.to(device, dtype))
+        moved.device, moved.dtype, moved._n, moved._generator = device, dtype, None, None
         return moved
 
     def _checked(self, action: Shaped[Tensor, "n *act"], shape: tuple[int, ...], whole: bool) -> Tensor:
         """The actions as a tensor, one of this shape a copy, whole numbers or floats."""
         if self._n is None:
-            raise RuntimeError(UNSTARTED)
+            raise RuntimeError("step before reset; call env.reset(n, generator) first.")
         action, expected = torch.as_tensor(action), (self._n, *shape)
         if action.shape != expected or action.is_floating_point() == whole:
             raise ValueError(f"actions have shape {tuple(action.shape)} and dtype {action.dtype}, expected "
@@ -88,18 +97,6 @@ class Env(Configured):
     _next = _first
 
 
-def check_reset(n: int, generator: torch.Generator, device: torch.device) -> None:
-    """Raise unless `n >= 1` episodes can be driven by `generator` on `device`."""
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise ValueError(f"n is {n!r}, expected a whole number of episodes, at least 1.")
-    if not isinstance(generator, torch.Generator):
-        raise TypeError(f"generator is {type(generator).__name__}, expected a torch.Generator; "
-                        "write ilsupport.generator(seed).")
-    if device.type not in (generator.device.type, "meta"):  # meta tensors have no numbers to draw
-        raise ValueError(f"the generator lives on {generator.device}, the environment on {device}; "
-                         f"write ilsupport.generator(seed, '{device}').")
-
-
 def takes_whole_numbers(space: gymnasium.Space) -> bool:
     """Whether actions of this space are whole numbers (True) or floats (False)."""
     return not (isinstance(space, Box) and space.dtype.kind == "f")
@@ -111,9 +108,7 @@ def action_range(space: gymnasium.Space, remedy: str = "wrap it") -> tuple[np.nd
         return np.asarray(space.start), np.asarray(space.start + space.n - 1)
     if isinstance(space, MultiDiscrete):
         return space.start, space.start + space.nvec - 1
-    if isinstance(space, MultiBinary):
-        return np.zeros(space.shape, np.int64), np.ones(space.shape, np.int64)
-    check_space("the action space", space, (Box, Discrete, MultiDiscrete, MultiBinary), remedy)
+    check_space("the action space", space, (Box, Discrete, MultiDiscrete), remedy)
     return space.low, space.high
 
 
@@ -139,19 +134,5 @@ def check_actions(actions: Shaped[Tensor, "N *act"], space: gymnasium.Space) -> 
                          f"{kind} {('N', *space.shape)}.")
     bad = ~((actions >= low.to(actions.dtype)) & (actions <= high.to(actions.dtype)))
     if bool(bad.any()):
-        raise ValueError(f"action {actions[bad][0].tolist()} lies outside the action space {space}; "
-                         "give the policy limits=(low, high), as Gaussian.of(env, ...) does, or widen the "
-                         "space.")
-
-
-def _moved(value: object, device: torch.device, dtype: torch.dtype) -> object:
-    """A setting or a state of an environment, on another device or with another dtype."""
-    if isinstance(value, Tensor):
-        return value.to(device, dtype if value.is_floating_point() else value.dtype)
-    if isinstance(value, nn.Module):
-        return copy.deepcopy(value).to(device, dtype)
-    if isinstance(value, list):
-        return [_moved(part, device, dtype) for part in value]
-    if isinstance(value, (torch.device, torch.dtype)):
-        return device if isinstance(value, torch.device) else dtype
-    return value.to(device, dtype) if isinstance(value, Env) else value
+        raise ValueError(f"action {actions[bad][0].tolist()} lies outside the action space {space}; give the "
+                         "policy limits=(low, high), as Gaussian.of(env, ...) does, or widen the space.")

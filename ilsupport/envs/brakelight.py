@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ilsupport._checks import check_probability
-from ilsupport.envs.base import Env
+from ilsupport.envs.base import Device, Env
 
 DRIVE, BRAKE = 0, 1
 
@@ -38,13 +38,12 @@ class BrakeLight(Env):
     action_space = gymnasium.spaces.Discrete(2)
 
     def __init__(self, *, light: bool = True, truth: bool = False, switch: float = 0.05, noise: float = 2.0,
-                 horizon: int = 100, device: torch.device | str = "cpu",
-                 dtype: torch.dtype = torch.float32) -> None:
+                 horizon: int = 100, device: Device = "cpu", dtype: torch.dtype = torch.float32) -> None:
         super().__init__(horizon, device, dtype)
-        check_probability("switch", switch)
         if not 0 <= noise < math.inf:
             raise ValueError(f"noise is {noise}, expected a standard deviation, at least 0.")
-        self.light, self.truth, self.switch, self.noise = light, truth, switch, noise
+        self.light, self.truth, self.noise = light, truth, noise
+        self.switch = check_probability("switch", switch)
         self.observation_space = gymnasium.spaces.Box(np.array([-np.inf, 0, 0][:2 + truth], np.float32),
                                                       np.array([np.inf, 1, 1][:2 + truth], np.float32))
 
@@ -55,8 +54,7 @@ class BrakeLight(Env):
     def _next(self, action: Tensor) -> tuple[Tensor, Tensor]:
         braked = self._whole(action) == BRAKE
         right = braked == self._on_road
-        change = torch.rand(len(braked), generator=self._generator, device=self.device) < self.switch
-        self._on_road = self._on_road ^ change
+        self._on_road ^= torch.rand(self._n, generator=self._generator, device=self.device) < self.switch
         return self._look(braked), right.to(self.dtype) - 1
 
     def _look(self, braked: Tensor) -> Tensor:

@@ -12,13 +12,14 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ilsupport.envs.base import Env
+from ilsupport.envs.base import Device, Env
 
 DT = 0.1  # s, one step
 THRUST = 5.0  # m/s^2, the acceleration of a full action
 TREE = 0.33  # m, the radius of the tree, whose middle is the origin
 GOAL = 0.4  # m, the line behind the tree that is to be crossed
 HIGH = (1.5, 1.0, 2.0, 2.0)  # half the field's length and width in m, top speed each way in m/s
+LEAST, SPREAD = (-0.7, -0.02, 0.95, -0.02), (0.06, 0.04, 0.1, 0.04)  # the start, and how far from it
 CENTRED = 0.07  # m, so near the middle line both sides are right
 ASIDE = 0.55  # m, how far out the expert passes
 TEMPO = 0.12  # m/s, how much faster it is on the left and slower on the right
@@ -44,12 +45,11 @@ class Fork(Env):
     observation_space = gymnasium.spaces.Box(-np.float32(HIGH), np.float32(HIGH))
     action_space = gymnasium.spaces.Box(-1, 1, (2,), np.float32)
 
-    def __init__(self, *, horizon: int = 18, device: torch.device | str = "cpu",
+    def __init__(self, *, horizon: int = 18, device: Device = "cpu",
                  dtype: torch.dtype = torch.float32) -> None:
         super().__init__(horizon, device, dtype)
-        self._high = torch.tensor(HIGH, device=device, dtype=dtype)
-        self._least = torch.tensor([-0.7, -0.02, 0.95, -0.02], device=device, dtype=dtype)
-        self._spread = torch.tensor([0.06, 0.04, 0.1, 0.04], device=device, dtype=dtype)
+        numbers = torch.tensor([HIGH, LEAST, SPREAD], device=device, dtype=dtype)
+        self._high, self._least, self._spread = numbers
 
     def _first(self, n: int) -> Tensor:
         uniform = torch.rand(n, 4, generator=self._generator, device=self.device, dtype=self.dtype)
@@ -61,8 +61,7 @@ class Fork(Env):
         self._t += 1
         before = crashed(self._obs)
         position, velocity = self._obs.chunk(2, 1)
-        velocity = velocity + DT * THRUST * action.clamp(-1, 1)
-        velocity = velocity.clamp(-self._high[2:], self._high[2:])
+        velocity = (velocity + DT * THRUST * action.clamp(-1, 1)).clamp(-self._high[2:], self._high[2:])
         free = position + DT * velocity
         moved = free.clamp(-self._high[:2], self._high[:2])
         after = torch.cat([moved, torch.where(moved == free, velocity, 0)], 1)

@@ -1,7 +1,6 @@
 """A maze with the goal in the observation: what goals, play and relabelling are tried on (page 9).
 
-The maze is drawn in text, a character a cell, and stretched over the square [-1, 1] x [-1, 1], first line on
-top.
+The maze is drawn in text, a character a cell, and stretched over the square [-1, 1] x [-1, 1] from the top.
 """
 from __future__ import annotations
 
@@ -14,10 +13,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ilsupport._checks import check_finite, check_shape
-from ilsupport.envs.base import Env
+from ilsupport.envs.base import Device, Env
 
 # Three doors for four rooms: from the lower left to its neighbour on the right one goes all the way round.
 FOUR_ROOMS = ("...#...", ".......", "...#...", "#.###.#", "...#...", "...#...", "...#...")
+Places = Float[Tensor, "k 2"]
 SPEED = 0.1  # the way of one step at velocity 1
 RADIUS = 0.1  # a goal closer than this is reached
 SKIN = 1e-4  # walls stop the point this far in front of them, out of reach of rounding
@@ -41,37 +41,41 @@ class Reach(Env):
     observation_space = gymnasium.spaces.Box(-1, 1, (4,), np.float32)
     action_space = gymnasium.spaces.Box(-1, 1, (2,), np.float32)
 
-    def __init__(self, *, maze: Sequence[str] = FOUR_ROOMS, starts: Float[Tensor, "k 2"] | None = None,
-                 goals: Float[Tensor, "k 2"] | None = None, horizon: int = 60,
-                 device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, *, maze: Sequence[str] = FOUR_ROOMS, starts: Places | None = None,
+                 goals: Places | None = None, horizon: int = 60, device: Device = "cpu",
+                 dtype: torch.dtype = torch.float32) -> None:
         super().__init__(horizon, device, dtype)
-        free = _read(maze)
-        self.free, self.width = free.to(self.device), 2 / len(free)
-        self._number = (free.flatten().long().cumsum(0) - 1).clamp(min=0).view_as(free).to(self.device)
-        self._down = torch.tensor([1.0, -1.0], device=self.device, dtype=dtype)  # rows count downwards
+        square = 1 <= len(maze) <= 16 and {len(row) for row in maze} == {len(maze)}
+        if not square or not set("".join(maze)) <= set(".#"):
+            raise ValueError(f"maze is {list(maze)}, expected as many rows as columns, at most 16 (a step is"
+                             " shorter than a cell), each row of '.' for free and '#' for wall.")
+        self.width, free = 2 / len(maze), torch.tensor([[cell == "." for cell in row] for row in maze])
         centres, hop, length = _plan(free)
-        self.centres, self.length = centres.to(self.device, dtype), length.to(self.device, dtype)
-        self.hop = hop.to(self.device)
+        number = (free.flatten().long().cumsum(0) - 1).clamp(min=0).view_as(free)
+        self.free, self.hop, self._number = free.to(device), hop.to(device), number.to(device)
+        self.centres, self.length = centres.to(device, dtype), length.to(device, dtype)
+        self._down = torch.tensor([1.0, -1.0], device=device, dtype=dtype)  # rows count downwards
         self.starts, self.goals = self._inside("start", starts), self._inside("goal", goals)
 
     def _first(self, n: int) -> Tensor:
-        self._place, self._goal = (
-            self.places(n, self._generator) if given is None else
-            given[torch.randint(len(given), (n,), generator=self._generator, device=self.device)]
-            for given in (self.starts, self.goals))
+        self._place, self._goal = self._draw(self.starts), self._draw(self.goals)
         return torch.cat([self._place, self._goal], 1)
+
+    def _draw(self, given: Tensor | None) -> Tensor:
+        if given is None:
+            return self.places(self._n, self._generator)
+        return given[torch.randint(len(given), (self._n,), generator=self._generator, device=self.device)]
 
     def _next(self, action: Tensor) -> tuple[Tensor, Tensor]:
         action, place = self._floats(action, 2), self._place
         for axis in (0, 1):
-            wanted = place.clone()
-            wanted[:, axis] += SPEED * action[:, axis].clamp(-1, 1)
             row, column = self._grid(place)
             low = -1 + self.width * column if axis == 0 else 1 - self.width * (row + 1)
-            kept = wanted.clone()
-            kept[:, axis] = torch.maximum(torch.minimum(wanted[:, axis], low + self.width - SKIN), low + SKIN)
-            wanted = wanted.clamp(SKIN - 1, 1 - SKIN)
-            place = torch.where(self.free[self._grid(wanted)][:, None], wanted, kept)
+            place = place.clone()
+            wanted = (place[:, axis] + SPEED * action[:, axis].clamp(-1, 1)).clamp(SKIN - 1, 1 - SKIN)
+            place[:, axis] = wanted
+            kept = torch.maximum(torch.minimum(wanted, low + self.width - SKIN), low + SKIN)
+            place[:, axis] = torch.where(self.free[self._grid(place)], wanted, kept)
         self._place = place
         away = (place - self._goal).norm(dim=1) >= RADIUS
         return torch.cat([place, self._goal], 1), -away.to(self.dtype)
@@ -87,8 +91,7 @@ class Reach(Env):
         return self._number[self._grid(place)]
 
     def distance(self, place: Float[Tensor, "*n 2"], goal: Float[Tensor, "*n 2"]) -> Float[Tensor, "*n"]:
-        """About the length of the expert's way: straight to a goal in sight, else over middles of cells to
-        its cell's.
+        """About the length of the expert's way: straight to a goal in sight, else over middles of cells.
 
         The expert cuts corners on that, by little more than a cell's width. Shapes broadcast. Raises
         ValueError for a place or goal outside the square or inside a wall; it reads from the device, so call
@@ -103,8 +106,8 @@ class Reach(Env):
 
     def _grid(self, place: Tensor) -> tuple[Tensor, Tensor]:
         """Row and column of each place."""
-        column, row = ((1 + place * self._down) / self.width).long().clamp(0, len(self.free) - 1).unbind(-1)
-        return row, column
+        cell = ((1 + place * self._down) / self.width).long().clamp(0, len(self.free) - 1)
+        return cell[..., 1], cell[..., 0]
 
     def _inside(self, name: str, places: Tensor | None) -> Tensor | None:
         if places is None:
@@ -114,24 +117,13 @@ class Reach(Env):
         for bad, where in (((places.abs() > 1).any(1), "outside the maze, which spans [-1, 1] in x and in y"),
                            (~self.free[self._grid(places)], "inside a wall")):
             if bool(bad.any()):
-                shown, free = ([round(x, 4) for x in xy.tolist()] for xy in (places[bad][0], self.centres[0]))
-                raise ValueError(f"{name} {shown} lies {where}; choose a place in a free cell, such as "
-                                 f"{free}.")
+                x, y = places[bad][0].tolist()
+                raise ValueError(f"{name} [{x:.4g}, {y:.4g}] lies {where}; choose a place in a free cell.")
         return places
 
 
-def _read(maze: Sequence[str]) -> Bool[Tensor, "rows columns"]:
-    """Which cells are free."""
-    square = 1 <= len(maze) <= 16 and {len(row) for row in maze} == {len(maze)}
-    if not square or not set("".join(maze)) <= set(".#"):
-        raise ValueError(f"maze is {list(maze)}, expected as many rows as columns, at most 16 (a step must "
-                         "be shorter than a cell), each row of '.' for free and '#' for wall.")
-    return torch.tensor([[cell == "." for cell in row] for row in maze])
-
-
-def _plan(free: Bool[Tensor, "rows columns"]) -> tuple[
-        Float[Tensor, "S 2"], Int[Tensor, "S S"], Float[Tensor, "S S"]]:
-    """Centres of the S free cells; the cell to head for from one to reach another; the length of that way.
+def _plan(free: Bool[Tensor, "rows columns"]) -> tuple[Tensor, Tensor, Tensor]:
+    """Centres of the S free cells `(S, 2)`; the cell to head for from one to another, and the way's length.
 
     A cell sees another if the rectangle that they span holds no wall: then every straight line between them
     is free. The way runs from cell to cell in sight (Floyd and Warshall). Along it the length left falls with
@@ -152,8 +144,7 @@ def _plan(free: Bool[Tensor, "rows columns"]) -> tuple[
     for k in range(len(cells)):
         length = torch.minimum(length, length[:, k:k + 1] + length[k])
     if bool(length.isinf().any()):
-        raise ValueError("the maze falls apart into rooms without a door, expected all free cells to be "
-                         "connected.")
+        raise ValueError("the maze falls apart into rooms without a door, expected connected free cells.")
     edge.fill_diagonal_(torch.inf)
     hop = (edge[:, :, None] + length).argmin(1)
     return centres, hop.fill_diagonal_(0) + torch.diag(torch.arange(len(cells))), length

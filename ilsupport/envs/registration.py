@@ -19,18 +19,8 @@ from ilsupport.envs.reach import Reach
 from ilsupport.envs.tightrope import Tightrope
 
 ENTRY_POINT = "ilsupport.envs.registration:Single"
-MAKERS: dict[str, type[Env]] = {
-    "ilsupport/BrakeLight-v0": BrakeLight, "ilsupport/Driving-v0": Driving, "ilsupport/Fork-v0": Fork,
-    "ilsupport/Reach-v0": Reach, "ilsupport/Tightrope-v0": Tightrope}
-
-
-def register() -> None:
-    """Tell gymnasium of every environment in `MAKERS`; called when `ilsupport.envs` is imported."""
-    for name, maker in MAKERS.items():
-        if name not in gymnasium.registry:
-            horizon = inspect.signature(maker.__init__).parameters["horizon"].default
-            # A name rather than a class, so that the spec can be written as JSON.
-            gymnasium.register(name, entry_point=ENTRY_POINT, kwargs={"maker": name, "horizon": horizon})
+MAKERS: dict[str, type[Env]] = {f"ilsupport/{world.__name__}-v0": world
+                                for world in (BrakeLight, Driving, Fork, Reach, Tightrope)}
 
 
 class Single(gymnasium.Env):
@@ -57,3 +47,9 @@ class Single(gymnasium.Env):
 
     def _array(self, obs: Tensor) -> np.ndarray:
         return obs[0].cpu().numpy().astype(self.observation_space.dtype)  # a copy: it may be changed in place
+
+
+for name, world in MAKERS.items():  # so `import ilsupport` tells gymnasium of them
+    horizon = inspect.signature(world.__init__).parameters["horizon"].default
+    # A name rather than a class, so that the spec can be written as JSON.
+    gymnasium.register(name, entry_point=ENTRY_POINT, kwargs={"maker": name, "horizon": horizon})

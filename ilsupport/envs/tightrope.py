@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ilsupport._checks import check_horizon, check_probability
-from ilsupport.envs.base import Env
+from ilsupport.envs.base import Device, Env
 
 LEAN_LEFT, LEAN_RIGHT, CLIMB = 0, 1, 2
 WINDS = 8
@@ -24,9 +24,7 @@ WINDS = 8
 DIRECTION = torch.cat([torch.zeros(1), torch.cos(torch.arange(1.0, WINDS + 1))])
 
 
-@functools.cache
-def _direction(device: torch.device, dtype: torch.dtype) -> Tensor:
-    return DIRECTION.to(device, dtype)
+_direction = functools.cache(DIRECTION.to)  # so that no step carries it to the device again
 
 
 def right_action(obs: Float[Tensor, "n 9"]) -> Int[Tensor, "n"]:
@@ -56,13 +54,11 @@ class Tightrope(Env):
     action_space = gymnasium.spaces.Discrete(3)
 
     def __init__(self, rho: float = 0.0, *, absorbing: bool = False, horizon: int = 100,
-                 device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> None:
+                 device: Device = "cpu", dtype: torch.dtype = torch.float32) -> None:
         super().__init__(horizon, device, dtype)
-        check_probability("rho", rho)
+        self.rho, self.absorbing = check_probability("rho", rho), absorbing
         if absorbing and rho > 0:
-            raise ValueError(f"rho is {rho} with absorbing=True, expected 0: an absorbing fall has no "
-                             "recovery.")
-        self.rho, self.absorbing = rho, absorbing
+            raise ValueError(f"rho is {rho} with absorbing=True, expected 0: an absorbing fall is for good.")
         self._level = torch.tensor(2 / 255, device=device, dtype=dtype)
 
     def _first(self, n: int) -> Tensor:
