@@ -11,7 +11,7 @@ from ilsupport.estimate import Estimate
 from ilsupport.experts import (ForkExpert, LocomotionExpert, ReachExpert, ReachPlay, brakelight_expert,
                                cartpole_expert, driving_expert, pendulum_expert, tightrope_expert)
 from ilsupport.identity import named
-from ilsupport.interop import from_minari, from_sb3, to_minari
+from ilsupport.interop import from_minari, from_sb3
 from ilsupport.noise import dart, demonstrate
 from ilsupport.policies import (GRU, Categorical, Chunked, Diffusion, Discretised, Flow, Gaussian, Latent,
                                 Mixture, Policy, Seeing, Transformer, View, chunks)

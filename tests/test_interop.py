@@ -1,7 +1,7 @@
 """What other libraries wrote comes in whole, and nothing they wrote runs."""
 import os
 import pickle
-from dataclasses import fields, replace
+import warnings
 from types import SimpleNamespace
 
 import gymnasium
@@ -13,41 +13,16 @@ from gymnasium.spaces import Box, Discrete
 from ilsupport import (
     Categorical,
     Gymnasium,
-    Tightrope,
-    Trajectories,
     dagger,
     evaluate,
     fit,
     from_minari,
     from_sb3,
     generator,
-    pendulum_expert,
     rollout,
-    tightrope_expert,
-    to_minari,
 )
 
 Odd = SimpleNamespace(observation_space=Box(-9, 9, (2,)), action_space=Discrete(3))
-
-
-def example(lengths=(3, 1, 4), obs=(2,), act=(), dtype=torch.float32, labels=True, final=True, seed=0):
-    g, n, horizon = generator(seed), len(lengths), max(lengths)
-    mask = torch.arange(horizon) < torch.tensor(lengths)[:, None]
-
-    def actions():
-        return torch.randn(n, horizon, *act, generator=g, dtype=dtype) if act else torch.randint(
-            3, (n, horizon), generator=g)
-    return Trajectories(
-        torch.randn(n, horizon, *obs, generator=g, dtype=dtype), actions(),
-        torch.randn(n, horizon, generator=g, dtype=dtype), mask, torch.rand(n, generator=g) < 0.5,
-        actions() if labels else None, torch.randn(n, *obs, generator=g, dtype=dtype) if final else None)
-
-
-def assert_same(one, other):
-    for field in fields(Trajectories):
-        mine, theirs = getattr(one, field.name), getattr(other, field.name)
-        assert (mine is None) == (theirs is None), field.name
-        assert mine is None or mine.dtype == theirs.dtype and torch.equal(mine, theirs), field.name
 
 
 @pytest.fixture
@@ -57,151 +32,109 @@ def minari(tmp_path, monkeypatch):
     return pytest.importorskip("minari", reason="Minari is not installed: pip install 'ilsupport[minari]'")
 
 
-def padding_zeroed(data):
-    """`data` with zeros where no step is real: what comes back of the padding."""
-    def clean(value):
-        return value * data.mask.view(*data.mask.shape, *[1] * (value.ndim - 2))
-    return replace(data, observations=clean(data.observations), actions=clean(data.actions),
-                   rewards=clean(data.rewards), labels=None if data.labels is None else clean(data.labels))
+@pytest.fixture
+def store(minari):
+    """Writes a data set as Minari's own collector would: episodes of (observations, actions, more)."""
+    from minari.data_collector import EpisodeBuffer
+
+    def write(name, spaces, *episodes):
+        buffers = []
+        for i, (observations, actions, more) in enumerate(episodes):
+            n = len(actions)
+            buffers.append(EpisodeBuffer(**{
+                "id": i, "observations": observations, "actions": actions, "rewards": np.arange(n) + 0.5,
+                "terminations": [False] * n, "truncations": [False] * (n - 1) + [True]} | more))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of every detail that was not given
+            return minari.create_dataset_from_buffers(
+                name, buffers, observation_space=spaces.observation_space, action_space=spaces.action_space)
+    return write
+
+
+def fallen(n):
+    return {"terminations": [False] * (n - 1) + [True], "truncations": [False] * n}
 
 
 @pytest.mark.parametrize("act", [(), (2,)])
-@pytest.mark.parametrize("labels", [False, True])
-def test_to_minari_and_back(minari, act, labels, dtype):
-    data = example(act=act, labels=labels, dtype=dtype)
-    there = SimpleNamespace(observation_space=Odd.observation_space,
-                            action_space=Box(-9, 9, act) if act else Odd.action_space)
-    written = to_minari(data, "here/demos-v0", there, author="somebody")
-    assert written.total_steps == data.steps and "somebody" in written.storage.metadata["author"]
-    for back in (from_minari(written, dtype), from_minari("here/demos-v0", dtype)):
-        assert_same(back, padding_zeroed(data))
+def test_episodes_come_in_whole(store, act, dtype):
+    g = np.random.default_rng(0)
+    spaces = SimpleNamespace(observation_space=Odd.observation_space,
+                             action_space=Box(-9, 9, act) if act else Odd.action_space)
+    seen = [g.normal(size=(n + 1, 2)).astype(np.float32) for n in (3, 1, 4)]
+    played = [g.normal(size=(n, *act)).astype(np.float32) if act else g.integers(3, size=n)
+              for n in (3, 1, 4)]
+    written = store("here/demos-v0", spaces, *zip(seen, played, ({}, fallen(1), {})))
+    for data in (from_minari(written, dtype), from_minari("here/demos-v0", dtype)):
+        assert data.lengths().tolist() == [3, 1, 4] and data.terminated.tolist() == [False, True, False]
+        assert data.observations.dtype == data.rewards.dtype == data.final_observations.dtype == dtype
+        assert data.actions.dtype == (dtype if act else torch.int64)
+        assert data.labels is None and data.successes is None
+        for i, n in enumerate((3, 1, 4)):
+            assert np.array_equal(data.observations[i, :n].float(), seen[i][:-1])
+            assert np.array_equal(data.final_observations[i].float(), seen[i][-1])
+            assert np.array_equal(data.actions[i, :n].to(torch.float32), played[i].astype(np.float32))
+            assert data.rewards[i].tolist() == [0.5, 1.5, 2.5, 3.5][:n] + [0] * (4 - n)
 
 
-def test_successes_go_there_and_come_back(minari):
-    data = replace(example(), successes=torch.tensor([True, False, True]))
-    written = to_minari(data, "here/quests-v0", Odd)
-    assert [episode.infos["is_success"].tolist() for episode in written] == [
-        [False, False, True], [False], [False, False, False, True]]
-    assert from_minari(written).successes.tolist() == [True, False, True]
-    assert from_minari(to_minari(example(), "here/walks-v0", Odd)).successes is None
+def test_successes_are_those_of_the_last_step(store):
+    rows = [(np.zeros((3, 2), np.float32), np.zeros(2, np.int64), {"infos": {"is_success": told}})
+            for told in ([False, True], [True, False], [True, True, True])]  # Minari's own infos have T + 1
+    assert from_minari(store("here/quests-v0", Odd, *rows)).successes.tolist() == [True, False, True]
 
 
-def test_minaris_own_reader_sees_whole_episodes(minari):
-    data = rollout(Gymnasium("Pendulum-v1"), pendulum_expert, 3, generator=generator(0), horizon=12)
-    to_minari(data, "pendulum/scripted-v0", Gymnasium("Pendulum-v1"))
-    dataset = minari.load_dataset("pendulum/scripted-v0")
-    assert dataset.recover_environment().spec.id == "Pendulum-v1"
-    for i, episode in enumerate(dataset):
-        assert episode.observations.shape == (13, 3) and episode.actions.shape == (12, 1)
-        assert episode.observations[0] in dataset.observation_space
-        assert episode.actions[0] in dataset.action_space
-        assert episode.truncations.tolist() == [False] * 11 + [True] and not episode.terminations.any()
-        assert torch.equal(torch.as_tensor(episode.observations[-1]), data.final_observations[i])
-
-
-@pytest.mark.parametrize("env", ["ilsupport/Tightrope-v0", Tightrope()])
-def test_episodes_of_our_own_environments(minari, env):
-    data = rollout(Tightrope(horizon=5), tightrope_expert, 2, generator=generator(0))
-    assert_same(from_minari(to_minari(data, "tightrope/demos-v0", env)), data)
-
-
-def test_terminated_episodes_stay_terminated(minari):
-    data = rollout(Gymnasium("CartPole-v1"), lambda obs: (obs[:, 0] > 0).long(), 4, generator=generator(0))
-    assert data.terminated.all()
-    dataset = to_minari(data, "cartpole/falls-v0", "CartPole-v1")
-    assert from_minari(dataset).terminated.all()
-    assert not any(episode.truncations.any() for episode in dataset)
-
-
-@pytest.mark.filterwarnings("ignore:.* is set to None:UserWarning")
-def test_a_data_set_that_somebody_else_wrote(minari):
-    """Written as Minari's own collector writes: lists, infos of its own with one entry more than steps."""
-    from minari.data_collector import EpisodeBuffer
+def test_an_episode_as_minaris_own_collector_writes_it(store):
+    """Lists, and infos of its own with one entry more than steps."""
     env = gymnasium.make("CartPole-v1")
     seen, over = [env.reset(seed=0)[0]], False
     while not over:
         obs, _, over, *_ = env.step(1)
         seen.append(obs)
-    steps = len(seen) - 1
-    buffer = EpisodeBuffer(id=0, seed=0, observations=seen, actions=[1] * steps, rewards=[1.0] * steps,
-                           terminations=[False] * (steps - 1) + [True], truncations=[False] * steps,
-                           infos={"energy": [0.5] * (steps + 1)})
-    data = from_minari(minari.create_dataset_from_buffers("cartpole/right-v0", [buffer], env=env))
-    assert data.terminated.all() and data.labels is None and data.returns().tolist() == [steps]
+    n = len(seen) - 1
+    data = from_minari(store("cartpole/right-v0", env, (
+        seen, [1] * n, {"rewards": [1.0] * n, "infos": {"energy": [0.5] * (n + 1)}} | fallen(n))))
+    assert data.terminated.all() and data.labels is None and data.returns().tolist() == [n]
     assert torch.equal(data.observations[0], torch.tensor(np.stack(seen[:-1])))
-    assert data.actions.tolist() == [[1] * steps]
+    assert data.actions.tolist() == [[1] * n]
 
 
-def test_minari_refusals(minari):
-    data = rollout(Tightrope(horizon=5), tightrope_expert, 2, generator=generator(0))
-    with pytest.raises(ValueError, match="final_observations.*T \\+ 1"):
-        to_minari(replace(data, final_observations=None), "here/demos-v0", Tightrope())
-    with pytest.raises(TypeError, match="expected a single environment"):
-        to_minari(data, "here/demos-v0", 3)
-    with pytest.raises(ValueError, match=r"observations have shape \(2, 5, 9\), expected \('n', 'T', 4\)"):
-        to_minari(data, "here/demos-v0", "CartPole-v1")
+def test_a_data_set_that_is_not_there(minari):
     with pytest.raises(FileNotFoundError, match="here/demos-v0"):
         from_minari("here/demos-v0")
-    to_minari(data, "here/demos-v0", Tightrope())
-    with pytest.raises(ValueError, match="already exists"):
-        to_minari(data, "here/demos-v0", Tightrope())
-
-
-@pytest.mark.parametrize("dataset_id", ["no-version", "h/demos-v0", "a space-v0", ""])
-def test_bad_names_leave_nothing_behind(minari, tmp_path, dataset_id):
-    with pytest.raises(ValueError, match="expected a name with a version"):
-        to_minari(example(), dataset_id, Tightrope())
-    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("space", ["observation_space", "action_space"])
-def test_a_data_set_of_other_spaces(minari, space):
-    written = to_minari(example(), "here/demos-v0", Odd, **{space: gymnasium.spaces.Text(2)})
+def test_a_data_set_of_other_spaces(store, space):
+    said = SimpleNamespace(**vars(Odd) | {space: gymnasium.spaces.Text(2)})
+    written = store("here/demos-v0", said, (np.zeros((2, 2), np.float32), [0], {}))
     with pytest.raises(TypeError, match=f"{space[:-6]} space.*Text.*expected Box.*(flatten=True|of a part of "
                                         "here)"):
         from_minari(written)
 
 
-def stored(minari, name, env, observations, actions):
-    """A data set of one episode as Minari's own collector would store it."""
-    from minari.data_collector import EpisodeBuffer
-    n = len(actions)
-    buffer = EpisodeBuffer(id=0, observations=observations, actions=actions, rewards=np.ones(n),
-                           terminations=[False] * n, truncations=[False] * (n - 1) + [True])
-    return minari.create_dataset_from_buffers(name, [buffer], observation_space=env.observation_space,
-                                              action_space=env.action_space)
-
-
-@pytest.mark.filterwarnings("ignore:.* is set to None:UserWarning", "ignore:env_spec is None")
-def test_a_data_set_without_the_last_observation_says_so(minari):
-    short = stored(minari, "here/short-v0", Odd, np.zeros((4, 2), np.float32), np.zeros(4, np.int64))
+def test_a_data_set_without_the_last_observation_says_so(store):
+    short = store("here/short-v0", Odd, (np.zeros((4, 2), np.float32), np.zeros(4, np.int64), {}))
     with pytest.raises(ValueError, match="episode 0 of here/short-v0 has 4 observations for 4 actions, "
                                          "expected 5: Minari stores what was seen after the last action"):
         from_minari(short)
 
 
-@pytest.mark.filterwarnings("ignore:.* is set to None:UserWarning", "ignore:env_spec is None")
-def test_whole_numbers_count_from_zero_there_and_back(minari):
+def test_whole_numbers_count_from_zero(store):
     odd = SimpleNamespace(observation_space=Discrete(5, start=3), action_space=Discrete(3, start=-1))
-    data = Trajectories.from_episodes([(torch.tensor([0, 4, 2]), torch.tensor([0, 1, 2]))])
-    data = replace(data, final_observations=torch.tensor([1]))
-    written = to_minari(data, "here/odd-v0", odd)
-    assert written[0].observations.tolist() == [3, 7, 5, 4] and written[0].actions.tolist() == [-1, 0, 1]
-    back = from_minari(written)
-    assert back.observations.tolist() == [[0, 4, 2]] and back.actions.tolist() == [[0, 1, 2]]
+    data = from_minari(store("here/odd-v0", odd, (np.array([3, 7, 5, 4]), np.array([-1, 0, 1]), {})))
+    assert data.observations.tolist() == [[0, 4, 2]] and data.final_observations.tolist() == [1]
+    assert data.actions.tolist() == [[0, 1, 2]] and data.observations.dtype == torch.int64
     rows = SimpleNamespace(observation_space=Odd.observation_space,
                            action_space=gymnasium.spaces.MultiDiscrete([2, 3], start=[1, 0]))
-    back = from_minari(stored(minari, "here/rows-v0", rows, np.zeros((3, 2), np.float32),
-                              np.array([[1, 0], [2, 2]])))
-    assert back.actions.tolist() == [[[0, 0], [1, 2]]] and back.actions.dtype == torch.int64
+    data = from_minari(store("here/rows-v0", rows,
+                             (np.zeros((3, 2), np.float32), np.array([[1, 0], [2, 2]]), {})))
+    assert data.actions.tolist() == [[[0, 0], [1, 2]]] and data.actions.dtype == torch.int64
 
 
-@pytest.mark.filterwarnings("ignore:.* is set to None:UserWarning", "ignore:env_spec is None")
-def test_observations_in_parts_become_vectors_on_request(minari):
+def test_observations_in_parts_become_vectors_on_request(store):
     parts = SimpleNamespace(observation_space=gymnasium.spaces.Dict(goal=Box(0, 9, (2,)), room=Discrete(2)),
                             action_space=Odd.action_space)
     seen = {"goal": np.float32([[1, 2], [3, 4], [5, 6]]), "room": np.array([0, 1, 1])}
-    written = stored(minari, "here/parts-v0", parts, seen, np.array([0, 2]))
+    written = store("here/parts-v0", parts, (seen, np.array([0, 2]), {}))
     with pytest.raises(TypeError, match="flatten=True"):
         from_minari(written)
     data = from_minari(written, flatten=True)
@@ -209,8 +142,8 @@ def test_observations_in_parts_become_vectors_on_request(minari):
     assert data.final_observations.tolist() == [[5, 6, 0, 1]]
 
 
-def test_a_data_set_without_episodes(minari):
-    written = to_minari(example(), "here/demos-v0", Odd)
+def test_a_data_set_without_episodes(store):
+    written = store("here/demos-v0", Odd, (np.zeros((2, 2), np.float32), np.array([0]), {}))
     with pytest.raises(ValueError, match="no episodes"):
         from_minari(written.filter_episodes(lambda episode: False))
 
