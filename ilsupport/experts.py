@@ -1,5 +1,4 @@
-"""Experts: any callable from observations to actions will do; these are scripts of a few lines, and four
-networks.
+"""Experts: any callable from observations to actions will do; here are short scripts and four networks.
 
 What needs nothing but the observation is a function. What remembers something, draws, or carries numbers is a
 Policy: `.to` moves it, `begin()` starts an episode, and it is called like the functions, `expert(obs)`.
@@ -13,10 +12,11 @@ from pathlib import Path
 import torch
 from jaxtyping import Float, Int
 from safetensors import safe_open
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from ilsupport._checks import check_probability
 from ilsupport.envs import fork
+from ilsupport.envs.base import Device
 from ilsupport.envs.reach import RADIUS, SPEED, Reach
 from ilsupport.envs.tightrope import right_action
 from ilsupport.estimate import Estimate
@@ -47,20 +47,18 @@ def brakelight_expert(obs: Float[Tensor, "n *length 3"]) -> Int[Tensor, "n"]:
     return (obs if obs.ndim == 2 else obs[:, -1])[:, 2].long()
 
 
+GAINS = torch.tensor([0.1, 0.15, 1, 0.25], dtype=torch.float64)
+_gains = functools.cache(GAINS.to)  # so that no step carries them to the device again
+
+
 def cartpole_expert(obs: Float[Tensor, "n 4"]) -> Int[Tensor, "n"]:
-    """Balances `CartPole-v1` for all 500 steps: push towards the side to which the pole is about to fall
-    (page 1).
+    """Balances `CartPole-v1` for all 500 steps: push to the side to which the pole is about to fall (page 1).
 
     Observation: position, velocity, angle, angular velocity. The two small terms bring the cart back to the
     middle. Raises ValueError for observations of another shape.
     """
     _check_columns("CartPole-v1", obs, 4)
     return (obs @ _gains(obs.device, obs.dtype) > 0).long()
-
-
-@functools.cache  # so that no step carries them to the device again
-def _gains(device: torch.device, dtype: torch.dtype) -> Tensor:
-    return torch.tensor([0.1, 0.15, 1, 0.25], device=device, dtype=dtype)
 
 
 def pendulum_expert(obs: Float[Tensor, "n 3"]) -> Float[Tensor, "n 1"]:
@@ -79,22 +77,20 @@ def pendulum_expert(obs: Float[Tensor, "n 3"]) -> Float[Tensor, "n 1"]:
     return torch.where(cos > 0.9, hold, swing).clamp(-2, 2).unsqueeze(-1).to(obs.dtype)
 
 
-def driving_expert(features: Float[Tensor, "n 8"]) -> Float[Tensor, "n 1"]:
-    """Keeps a car of `Driving` on the middle of its lane: a spring, a damper and the bend ahead (pages 0, 2
-    and 6).
+def driving_expert(obs: Float[Tensor, "n 8"]) -> Float[Tensor, "n 1"]:
+    """Keeps a car of `Driving` on the middle of its lane: a spring, a damper, the bend ahead (pages 0, 2, 6).
 
-    It reads the features, never a picture. Two seconds after the start it is within 7 cm of the middle and
+    It reads the state, never a picture. Two seconds after the start it is within 7 cm of the middle and
     stays there; put down anywhere between the barriers, it is in its lane after three seconds. Raises
     ValueError for observations of another shape.
     """
-    _check_columns("Driving", features, 8)
-    offset, heading, bend, soon = features.T[:4]
+    _check_columns("Driving", obs, 8)
+    offset, heading, bend, soon = obs.T[:4]
     return (0.9 * bend + 0.1 * soon - 0.7 * offset - 4 * heading).clamp(-1, 1).unsqueeze(-1)
 
 
 class ReachExpert(Policy):
-    """Walks to the goal in this maze at speed 1, on the shortest way from cell to cell, and stays there (page
-    9).
+    """Walks to the goal in this maze at speed 1, the shortest way from cell to cell, and stays (page 9).
 
     Observations `(n, 4)`, velocities `(n, 2)` no longer than 1. Starts and goals lie in free cells, as
     `Reach` sees to. Raises ValueError for observations of another shape.
@@ -109,8 +105,7 @@ class ReachExpert(Policy):
         self.env = self.env.to(there.device, there.dtype)
         return super()._apply(move, recurse)
 
-    def act(self, obs: Float[Tensor, "n 4"],
-            generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
+    def act(self, obs: Float[Tensor, "n 4"], generator: Generator | None = None) -> Float[Tensor, "n 2"]:
         _check_columns("Reach", obs, 4)
         place, goal = obs.split(2, dim=1)
         there = self.env.cell(goal)
@@ -120,14 +115,13 @@ class ReachExpert(Policy):
 
 
 class ReachPlay(ReachExpert):
-    """Somebody at play in this maze: walks to a place of their own choice, then to another, whatever the goal
-    (page 9).
+    """Somebody at play in this maze: walks to a place of their choice, then to another (page 9).
 
     They walk as `ReachExpert` does and choose evenly among the free cells, with `generator`. Where each of
     them is heading is remembered until the next `begin()`.
     """
 
-    def __init__(self, env: Reach, *, generator: torch.Generator) -> None:
+    def __init__(self, env: Reach, *, generator: Generator) -> None:
         super().__init__(env)
         self.generator = generator
         self.begin()
@@ -135,8 +129,7 @@ class ReachPlay(ReachExpert):
     def begin(self) -> None:
         self._aim: Tensor | None = None
 
-    def act(self, obs: Float[Tensor, "n 4"],
-            generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
+    def act(self, obs: Float[Tensor, "n 4"], generator: Generator | None = None) -> Float[Tensor, "n 2"]:
         _check_columns("Reach", obs, 4)
         place, aim = obs[:, :2], self.env.places(len(obs), self.generator)
         if self._aim is not None:
@@ -154,12 +147,11 @@ class ForkExpert(Policy):
     ValueError for `left` outside [0, 1] and observations of another shape.
     """
 
-    def __init__(self, generator: torch.Generator, left: float = 0.5) -> None:
+    def __init__(self, generator: Generator, left: float = 0.5) -> None:
         super().__init__()
         self.generator, self.left = generator, check_probability("left", left)
 
-    def act(self, obs: Float[Tensor, "n 4"],
-            generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
+    def act(self, obs: Float[Tensor, "n 4"], generator: Generator | None = None) -> Float[Tensor, "n 2"]:
         _check_columns("Fork", obs, 4)
         like = {"generator": self.generator, "dtype": obs.dtype, "device": obs.device}
         noise, coin = torch.randn(len(obs), 2, **like), torch.rand(len(obs), **like)
@@ -169,8 +161,7 @@ class ForkExpert(Policy):
 
 
 class LocomotionExpert(Policy):
-    """The expert of `task`, one of `TASKS`: `LocomotionExpert("Hopper-v5")` maps observations to torques
-    (page 10).
+    """The expert of one of the `TASKS`: `LocomotionExpert("Hopper-v5")` gives torques (page 10).
 
     A network with two hidden layers, trained by `experiments/experts.py` on gymnasium's MuJoCo task of that
     name by TD3 (Fujimoto, van Hoof and Meger, 2018) or PPO (Schulman and others, 2017). Of `Ant-v5` it reads
@@ -183,8 +174,7 @@ class LocomotionExpert(Policy):
     another task and, when called, for observations of another width.
     """
 
-    def __init__(self, task: str, *, device: torch.device | str = "cpu",
-                 dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, task: str, *, device: Device = "cpu", dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         if task not in TASKS:
             raise ValueError(f"task is {task!r}, expected one of {', '.join(TASKS)}.")
@@ -195,8 +185,7 @@ class LocomotionExpert(Policy):
         self.task, self.measured = task, Estimate(*self.about["measured"])
         self.width = self.about["observations"]
 
-    def act(self, obs: Float[Tensor, "n d"],
-            generator: torch.Generator | None = None) -> Float[Tensor, "n a"]:
+    def act(self, obs: Float[Tensor, "n d"], generator: Generator | None = None) -> Float[Tensor, "n a"]:
         _check_columns(self.task, obs, self.width)
         between, parts = getattr(torch, self.about["between"]), list(self.buffers())
         x = obs[:, :parts[1].shape[1]]

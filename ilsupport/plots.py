@@ -1,7 +1,6 @@
 """The book's figures: one size, one palette, one way to show an interval, and no figure without alt text.
 
-Figures are shown as inline SVG whose ink is the page's own text colour, so that they read in light and in
-dark.
+Figures are shown as inline SVG whose ink is the page's own text colour, to be read in light and in dark.
 """
 from __future__ import annotations
 
@@ -26,40 +25,36 @@ INK = "#0a0b0c"  # stands for the page's text colour until `show` puts `currentC
 GRID = "#0a0b0d"
 
 STYLE = {
-    "axes.edgecolor": INK, "axes.grid": True, "axes.labelcolor": INK,
-    "axes.prop_cycle": cycler(color=list(COLOURS.values())),
+    "axes.axisbelow": True, "axes.edgecolor": INK, "axes.facecolor": "none", "axes.grid": True,
+    "axes.labelcolor": INK, "axes.prop_cycle": cycler(color=list(COLOURS.values())),
     "axes.spines.right": False, "axes.spines.top": False, "axes.titlecolor": INK, "axes.titlesize": "medium",
-    "figure.constrained_layout.use": True, "font.size": 10.5, "grid.color": GRID, "grid.linewidth": 0.5,
-    "lines.linewidth": 1.8, "savefig.transparent": True,
-    "svg.fonttype": "path", "text.color": INK, "xtick.color": INK, "ytick.color": INK, "axes.axisbelow": True,
-    "axes.facecolor": "none", "figure.facecolor": "none",
-}
+    "figure.constrained_layout.use": True, "figure.facecolor": "none", "font.size": 10.5, "grid.color": GRID,
+    "grid.linewidth": 0.5, "lines.linewidth": 1.8, "savefig.transparent": True, "svg.fonttype": "path",
+    "text.color": INK, "xtick.color": INK, "ytick.color": INK}
 
 
-def figure(width: float = 6.8, height: float = 3.6, *, nrows: int = 1, ncols: int = 1,
-           **subplots) -> tuple[Figure, Axes | np.ndarray]:
-    """A figure in the book's style and its axes, as `plt.subplots` would return; size in inches."""
+def figure(width: float = 6.8, height: float = 3.6, **subplots) -> tuple[Figure, Axes | np.ndarray]:
+    """A figure in the book's style and its axes, as `plt.subplots(**subplots)` gives them; size in inches."""
     with mpl.rc_context(STYLE):
         fig = Figure(figsize=(width, height))
-        return fig, fig.subplots(nrows, ncols, **subplots)
+        return fig, fig.subplots(**subplots)
 
 
 def band(ax: Axes, x: Sequence[float], estimates: Sequence[Estimate], *, label: str | None = None,
          colour: str = "blue", marker: str = "o") -> None:
     """Means joined by a line, with their 95 % intervals as a band."""
     hue = COLOURS[colour]
-    ax.fill_between(x, [e.low for e in estimates], [e.high for e in estimates], color=hue, alpha=0.25,
-                    linewidth=0)
-    ax.plot(x, [e.mean for e in estimates], color=hue, marker=marker, markersize=4, label=label)
+    low, mean, high = zip(*[(e.low, e.mean, e.high) for e in estimates])
+    ax.fill_between(x, low, high, color=hue, alpha=0.25, linewidth=0)
+    ax.plot(x, mean, color=hue, marker=marker, markersize=4, label=label)
 
 
 def points(ax: Axes, x: Sequence[float], estimates: Sequence[Estimate], *, label: str | None = None,
            colour: str = "blue", marker: str = "o") -> None:
     """Means as markers with their 95 % intervals as bars: measurements, to lie on or off a drawn curve."""
-    mean = np.array([e.mean for e in estimates])
-    bars = np.abs(np.array([[e.low, e.high] for e in estimates]).T - mean)
-    ax.errorbar(x, mean, bars, fmt=marker, color=COLOURS[colour], markersize=5, capsize=3, linewidth=1.4,
-                label=label)
+    low, mean, high = np.array([(e.low, e.mean, e.high) for e in estimates]).T
+    ax.errorbar(x, mean, np.abs([mean - low, high - mean]), fmt=marker, color=COLOURS[colour], markersize=5,
+                capsize=3, linewidth=1.4, label=label)
 
 
 def horizon_axis(ax: Axes, horizons: Sequence[int]) -> None:
