@@ -24,6 +24,18 @@ def pairs(seed=0):
     return obs, obs[:, :1].sin()
 
 
+class Grainy(il.Camera):
+    """A camera whose pictures are noisy, by a generator of its own."""
+
+    def __init__(self, generator):
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, state):
+        picture = super().forward(state)
+        return picture + 0.1 * torch.randn(picture.shape, generator=self.generator)
+
+
 class Killed(BaseException):
     """Stands for `kill -9`: nothing of the process is left but its files."""
 
@@ -74,7 +86,7 @@ def test_a_noisy_camera_goes_on_with_its_own_noise(tmp_path):
             if kill_at is not None and step >= kill_at:
                 raise Killed
         head = il.Gaussian(960, 1, hidden=(4,), generator=il.generator(1))
-        policy = il.Seeing(il.Camera(noise=0.1), head, generator=il.generator(2))
+        policy = il.Seeing(Grainy(il.generator(2)), head)
         return il.fit(policy, data, generator=il.generator(3), steps=40, batch_size=8, checkpoint=path,
                       log=dies).losses
     with pytest.raises(Killed):

@@ -35,13 +35,3 @@ def test_a_stack_sees_too(device):
     il.fit(stack, data, generator=il.generator(2, device), steps=20)
     runs = il.evaluate(il.Driving(device=device), stack, 5, generator=il.generator(3, device), horizon=20)
     assert len(runs) == 3 and stack.students == 3
-
-
-def test_noise_is_drawn_anew_at_each_look_from_its_own_generator(device):
-    data = demonstrations(device)
-    obs, _ = data.pairs()
-    first, again = (il.Seeing(il.Camera(noise=0.1, device=device), head(il.generator(1), device),
-                              generator=il.generator(5, device)) for _ in range(2))
-    one, two = first.look(obs), first.look(obs)
-    assert not torch.equal(one, two) and torch.equal(one, again.look(obs))
-    assert first.act(obs[:3]).shape == (3, 1)

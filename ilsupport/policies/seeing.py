@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -17,18 +16,17 @@ class Seeing(View):
     """`head` sees `camera(state)`, flattened and centred at 0, instead of the state.
 
     So trajectories hold states, a few numbers each, that an expert can label; the pictures are drawn when
-    they are looked at, in `act` and in each batch of `fit` alike. `generator` feeds the camera's noise, if it
-    has any; noise is then drawn anew whenever a state is looked at. `head` is any policy of `rows * columns`
-    inputs, a stack of students included.
+    they are looked at, in `act` and in each batch of `fit` alike. `camera` is a `Camera` or another module
+    that makes pictures of states; `head` is any policy of `rows * columns` inputs, or a stack of them.
     """
 
-    def __init__(self, camera: nn.Module, head: Policy, *, generator: torch.Generator | None = None) -> None:
+    def __init__(self, camera: nn.Module, head: Policy) -> None:
         super().__init__(head, self.look)
-        self.camera, self.generator = camera, generator
+        self.camera = camera
 
     def look(self, state: Float[Tensor, "*M n d"]) -> Float[Tensor, "*M n pixels"]:
         """What the head gets to see."""
-        return self.camera(state, self.generator).flatten(-2) - GREY
+        return self.camera(state).flatten(-2) - GREY
 
     def standardise(self, obs: Sequence[Tensor] | None, action: Sequence[Tensor]) -> None:
         """Pictures stay as they are; actions get their units."""

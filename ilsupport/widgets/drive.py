@@ -30,8 +30,8 @@ from ilsupport.widgets.static import StaticWidget
 
 SHIPPED = Path(__file__).with_name("drive.json")  # made by tests/browser/record_drive.py
 # What the JavaScript plays; marks may be there or not. It steers within full lock, with limits or without.
-PLAYED = {"students": None, "side": 0, "noise": 0, "shadow": False, "rows": 30, "columns": 32, "obs_dim": 960,
-          "act_dim": 1, "net": MLP, "activation": "relu", "limits": [-1, 1]}
+PLAYED = {"students": None, "side": 0, "rows": 30, "columns": 32, "obs_dim": 960, "act_dim": 1, "net": MLP,
+          "activation": "relu", "limits": [-1, 1]}
 
 
 def new_clone(g: torch.Generator) -> Seeing:
