@@ -73,9 +73,8 @@ class Gymnasium(Env):
     @property
     def success(self) -> Bool[Tensor, "n"] | None:
         """Which episodes ended in success; None where the environment has not said."""
-        if self._n is None or self._success is None:
-            return None
-        return torch.tensor(self._success, device=self.device)
+        told = None if self._n is None else self._success
+        return None if told is None else torch.tensor(told, device=self.device)
 
     def to(self, device: Device | None = None, dtype: torch.dtype | None = None) -> Gymnasium:
         """A copy whose tensors live elsewhere, with environments of its own unless a ready one was given."""
@@ -87,7 +86,10 @@ class Gymnasium(Env):
         if n != self._vector.num_envs:
             replaced, self._vector = self._vector, self._make(n)
             replaced.close()
-        self._mode = _autoreset_mode(self._vector)
+        self._mode = self._vector.metadata.get("autoreset_mode")
+        if not isinstance(self._mode, AutoresetMode):
+            raise ValueError(f"the vector environment says autoreset_mode = {self._mode!r}, expected an "
+                             "AutoresetMode; set vector.metadata['autoreset_mode'] to how it restarts.")
         self._seen_as = self.dtype if isinstance(self.observation_space, Box) else torch.int64
         # Some simulators take 31-bit seeds only, and copy i of single environments gets seed + i.
         seed = torch.randint(2**31 - n, (), generator=self._generator, device=self._generator.device)
@@ -235,14 +237,6 @@ def _from_zero(space: gymnasium.Space) -> tuple[gymnasium.Space, np.ndarray | in
     if not np.any(first):
         return space, None
     return Discrete(space.n) if isinstance(space, Discrete) else MultiDiscrete(space.nvec), first
-
-
-def _autoreset_mode(vector: VectorEnv) -> AutoresetMode:
-    mode = vector.metadata.get("autoreset_mode")
-    if not isinstance(mode, AutoresetMode):
-        raise ValueError(f"the vector environment says autoreset_mode = {mode!r}, expected an AutoresetMode: "
-                         "set vector.metadata['autoreset_mode'].")
-    return mode
 
 
 def _with_final(obs: np.ndarray, info: dict, ended: np.ndarray) -> np.ndarray:

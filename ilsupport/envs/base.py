@@ -97,11 +97,6 @@ class Env(Configured):
     _next = _first
 
 
-def takes_whole_numbers(space: gymnasium.Space) -> bool:
-    """Whether actions of this space are whole numbers (True) or floats (False)."""
-    return not (isinstance(space, Box) and space.dtype.kind == "f")
-
-
 def action_range(space: gymnasium.Space, remedy: str = "wrap it") -> tuple[np.ndarray, np.ndarray]:
     """Lowest and highest action of a space of numbers or arrays. Raises TypeError, with a remedy, else."""
     if isinstance(space, Discrete):
@@ -127,7 +122,7 @@ def check_space(name: str, space: gymnasium.Space, kinds: tuple[type, ...], reme
 def check_actions(actions: Shaped[Tensor, "N *act"], space: gymnasium.Space) -> None:
     """Raise ValueError unless every action lies in the action space of one copy."""
     low, high = (torch.as_tensor(bound, device=actions.device) for bound in action_range(space))
-    whole = takes_whole_numbers(space)
+    whole = space.dtype.kind != "f"
     if actions.shape[1:] != space.shape or actions.is_floating_point() == whole:
         kind = f"whole numbers from {low.min()} to {high.max()}" if whole else "floats"
         raise ValueError(f"actions have shape {tuple(actions.shape)} and dtype {actions.dtype}, expected "

@@ -6,14 +6,12 @@ of de Haan, Jayaraman and Levine (2019), "Causal Confusion in Imitation Learning
 """
 from __future__ import annotations
 
-import math
-
 import gymnasium
 import numpy as np
 import torch
 from torch import Tensor
 
-from ilsupport._checks import check_probability
+from ilsupport._checks import check_between, check_probability
 from ilsupport.envs.base import Device, Env
 
 DRIVE, BRAKE = 0, 1
@@ -40,10 +38,8 @@ class BrakeLight(Env):
     def __init__(self, *, light: bool = True, truth: bool = False, switch: float = 0.05, noise: float = 2.0,
                  horizon: int = 100, device: Device = "cpu", dtype: torch.dtype = torch.float32) -> None:
         super().__init__(horizon, device, dtype)
-        if not 0 <= noise < math.inf:
-            raise ValueError(f"noise is {noise}, expected a standard deviation, at least 0.")
-        self.light, self.truth, self.noise = light, truth, noise
-        self.switch = check_probability("switch", switch)
+        self.light, self.truth = light, truth
+        self.switch, self.noise = check_probability("switch", switch), check_between("noise", noise, 0, 1e6)
         self.observation_space = gymnasium.spaces.Box(np.array([-np.inf, 0, 0][:2 + truth], np.float32),
                                                       np.array([np.inf, 1, 1][:2 + truth], np.float32))
 

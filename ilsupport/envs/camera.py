@@ -6,6 +6,7 @@ therefore a matrix product and a look-up in a table of ready-made rows.
 """
 from __future__ import annotations
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -77,15 +78,8 @@ def road_ahead(distance: Float[Tensor, "r"]) -> Float[Tensor, "8 r"]:
     To first order: minus the offset, minus heading times distance, plus the curvature integrated twice
     (linear between the distances `AHEAD`, constant beyond).
     """
-    fine = torch.linspace(0, 1, 513, dtype=distance.dtype, device=distance.device)
-    x = fine[:, None] * distance  # (513, r)
-    knots = torch.tensor(AHEAD, dtype=distance.dtype, device=distance.device)
-    rows = [torch.full_like(distance, -HALF_LANE), -distance]
-    for j in range(len(AHEAD)):
-        hat = torch.ones_like(x)
-        if j > 0:
-            hat = hat.minimum((x - knots[j - 1]) / (knots[j] - knots[j - 1]))
-        if j < len(AHEAD) - 1:
-            hat = hat.minimum((knots[j + 1] - x) / (knots[j + 1] - knots[j]))
-        rows.append(torch.trapezoid((distance - x) * hat.clamp(0, 1), x, dim=0) * FULL_LOCK)
-    return torch.stack(rows)
+    x = torch.linspace(0, 1, 513, dtype=torch.float64)[:, None] * distance.cpu()
+    hats = [torch.from_numpy(np.interp(x, AHEAD, one)).to(distance) for one in np.eye(len(AHEAD))]
+    x = x.to(distance)
+    bends = [torch.trapezoid((distance - x) * hat, x, dim=0) * FULL_LOCK for hat in hats]
+    return torch.stack([torch.full_like(distance, -HALF_LANE), -distance, *bends])

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn.functional import pad
 
 from ilsupport._checks import check_finite, check_shape
 from ilsupport.envs.base import Device, Env
@@ -133,8 +134,7 @@ def _plan(free: Bool[Tensor, "rows columns"]) -> tuple[Tensor, Tensor, Tensor]:
     cells = free.nonzero()
     if len(cells) == 0:
         raise ValueError("the maze has no free cell, expected at least one '.'.")
-    walls = torch.zeros(len(free) + 1, len(free) + 1, dtype=torch.long)  # walls above and left of each corner
-    walls[1:, 1:] = (~free).long().cumsum(0).cumsum(1)
+    walls = pad((~free).long().cumsum(0).cumsum(1), (1, 0, 1, 0))  # walls above and left of each corner
     top, left = torch.minimum(cells[:, None], cells).unbind(-1)
     bottom, right = torch.maximum(cells[:, None], cells).unbind(-1)
     inside = walls[bottom + 1, right + 1] - walls[top, right + 1] - walls[bottom + 1, left] + walls[top, left]

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Shaped
 from torch import Tensor
 
 from ilsupport._checks import check_horizon
-from ilsupport.envs.base import Env, Step, action_range, takes_whole_numbers
+from ilsupport.envs.base import Env, Step, action_range
 
 
 class Window(Env):
@@ -53,10 +53,9 @@ class Window(Env):
 
     def step(self, action: Shaped[Tensor, "n *act"]) -> Step:
         """One step of `env`; the oldest frame makes room for the new one."""
-        action = self._checked(action, self.action_space.shape, takes_whole_numbers(self.action_space))
         frame, reward, terminated, truncated = self.env.step(action)
         if self.actions:
-            taken, space = action.to(self.device), self.action_space
+            taken, space = torch.as_tensor(action).to(self.device), self.action_space
             if isinstance(space, Discrete):  # torch's own one_hot waits for the device to look at the numbers
                 taken = taken[:, None] == torch.arange(space.start, space.start + space.n, device=self.device)
             frame = torch.cat([frame, taken.flatten(1).to(frame.dtype)], 1)
