@@ -1,5 +1,4 @@
-"""Long runs: what a run leaves on disk, how it goes on after it was killed, and many of them at once (page
-10).
+"""Long runs: what a run leaves on disk, how it goes on after it was killed, and many of them at once.
 
 A checkpoint is a safetensors file: numbers and text, no code. It is written whole or not at all, and the one
 before it is kept beside it. `sweep` makes many runs of one experiment, on one core or on a cluster.
