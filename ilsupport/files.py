@@ -38,7 +38,7 @@ def write_atomically(path: str | os.PathLike, write: Callable[[Path], object],
             os.replace(path, path.with_name(f"{path.name}.previous"))
         os.replace(part, path)
     except (OSError, SafetensorError) as error:
-        words = f"could not write {path} ({error}); free some space and do it again: nothing is lost."
+        words = f"could not write {path} ({error}); free some space and do the same again: nothing is lost."
         raise OSError(getattr(error, "errno", None) or errno.EIO, words) from error
     finally:
         part.unlink(missing_ok=True)

@@ -104,8 +104,9 @@ def dart(env: Env, expert: Policy | Act, new_policy: Callable[[torch.Generator],
 
 def _root(covariance: float | Covariance, d: int) -> Covariance:
     """The symmetric square root of a covariance, in float64."""
-    on_cpu = covariance.cpu() if isinstance(covariance, Tensor) else covariance  # not every device has float64
-    matrix = torch.as_tensor(on_cpu, dtype=torch.float64)
+    if isinstance(covariance, Tensor):
+        covariance = covariance.cpu()  # not every device has float64
+    matrix = torch.as_tensor(covariance, dtype=torch.float64)
     matrix = matrix * torch.eye(d, dtype=torch.float64) if matrix.ndim == 0 else matrix
     if matrix.ndim not in (2, 3) or matrix.shape[-2:] != (d, d):
         raise ValueError(f"covariance has shape {tuple(matrix.shape)}, expected a variance, ({d}, {d}) or "
