@@ -73,6 +73,9 @@ def mixed(expert: Act, learner: Act, beta: float, generator: torch.Generator) ->
 
     def act(obs: Tensor) -> Tensor:
         theirs, ours = expert(obs), learner(obs)
+        if theirs.shape != ours.shape:
+            raise ValueError(f"the expert returned shape {tuple(theirs.shape)} and the learner "
+                             f"{tuple(ours.shape)} for {len(obs)} observations, expected the same.")
         coin = rand((len(obs), *[1] * (ours.ndim - 1)), generator, obs) < beta
         return torch.where(coin, theirs, ours)
     return act
@@ -119,7 +122,7 @@ def dagger(env: Env, expert: Policy | Act, new_policy: NewPolicy, *, rounds: int
                 # An expert that drove has said what it would do: people are slow, so nobody is asked twice.
                 return replace(played, labels=played.actions) if share == 1 else played.label(actor(expert))
 
-        about = {"n": n, "horizon": horizon, "beta": share, **who}
+        about = describe({"n": n, "horizon": horizon, "beta": share}) | who
         batch = play() if folder is None else _kept(folder, i, about, generator, play)
         return [batch[k * n:(k + 1) * n] for k in range(students)], {"beta": share}
 

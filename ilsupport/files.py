@@ -49,7 +49,8 @@ def write_tensors(path: str | os.PathLike, tensors: dict[str, Tensor], about: di
     """Tensors and a JSON note as a safetensors file that says what `kind` of thing it holds."""
     # Own memory for each: safetensors refuses views, and two names may share one tensor.
     own = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in tensors.items()}
-    metadata = {"format": kind, "version": str(VERSION), "about": json.dumps(about), "sum": _sum(own)}
+    note = json.dumps(about)
+    metadata = {"format": kind, "version": str(VERSION), "about": note, "sum": _sum(own, note)}
     write_atomically(path, lambda part: save_file(own, part, metadata=metadata), keep_previous)
 
 
@@ -77,11 +78,12 @@ def read_tensors(path: str | os.PathLike, kind: str) -> tuple[dict[str, Tensor],
     if int(metadata["version"]) > VERSION:
         raise ValueError(f"{path} has format version {metadata['version']}, expected at most {VERSION}; "
                          "upgrade ilsupport.")
-    if metadata.get("sum", _sum(tensors)) != _sum(tensors):
-        raise ValueError(f"{path} is damaged: its numbers are not those that were written; fetch or write it "
-                         "again.")
-    return tensors, json.loads(metadata.get("about", "{}"))
+    note = metadata.get("about", "{}")
+    if metadata.get("sum") not in (None, _sum(tensors, note)):
+        raise ValueError(f"{path} is damaged: its numbers or its note are not those that were written; fetch "
+                         "or write it again.")
+    return tensors, json.loads(note)
 
 
-def _sum(tensors: dict[str, Tensor]) -> str:
-    return fingerprint([x for item in sorted(tensors.items()) for x in item])
+def _sum(tensors: dict[str, Tensor], note: str) -> str:
+    return fingerprint([note, *(x for item in sorted(tensors.items()) for x in item)])

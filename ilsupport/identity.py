@@ -43,7 +43,9 @@ class Configured:
 
     def settings(self) -> dict[str, object]:
         """The arguments that would make this again, generators aside."""
-        return {name: vars(self).get(name, value) for name, value in vars(self).get("_made_with", {}).items()}
+        now, parts = vars(self), vars(self).get("_modules", {})
+        return {name: now.get(name, parts.get(name, value) if isinstance(value, nn.Module) else value)
+                for name, value in now.get("_made_with", {}).items()}
 
 
 def named(name: str, thing):
@@ -63,9 +65,10 @@ class _Named:
         return self.thing(*args, **kwargs)
 
 
-# What a function may find in its module and answer by, besides plain values and functions.
-HELD = (Tensor, np.ndarray, list, tuple, dict, nn.Module, Configured, functools.partial, types.MethodType,
-        _Named)
+# What a function may find in its module and answer by, besides plain values, and functions
+# and objects of its own module.
+HELD = (Tensor, np.ndarray, np.generic, list, tuple, set, frozenset, dict, nn.Module,
+        Configured, functools.partial, types.MethodType, _Named)
 
 
 def describe(thing: object, _inside: tuple[int, ...] = ()) -> object:
@@ -99,7 +102,9 @@ def describe(thing: object, _inside: tuple[int, ...] = ()) -> object:
     if isinstance(thing, types.FunctionType):
         return _function(thing, inside)
     if isinstance(thing, (types.BuiltinFunctionType, types.ModuleType)):
-        return getattr(thing, "__qualname__", thing.__name__)
+        name, owner = getattr(thing, "__qualname__", thing.__name__), getattr(thing, "__self__", None)
+        alone = owner is None or isinstance(owner, (type, types.ModuleType))
+        return name if alone else {"method": name, "of": describe(owner, inside)}
     return _object(thing, inside)
 
 
@@ -110,7 +115,9 @@ def _object(thing: object, inside: tuple[int, ...]) -> dict:
         about["settings"] = describe(thing.settings(), inside)
     if isinstance(thing, nn.Module):
         about["modules"] = repr(thing).split("\n")
-        about["weights"] = fingerprint([x for item in thing.state_dict().items() for x in item])
+        tensors = dict(thing.state_dict()) | dict(thing.named_buffers())
+        about["weights"] = fingerprint([x for item in tensors.items() for x in item])
+        about |= {"attributes": own} if (own := _own_values(thing)) else {}
     if len(about) == known:
         public = {k: v for k, v in getattr(thing, "__dict__", {}).items() if not k.startswith("_")}
         if not public:
@@ -123,9 +130,20 @@ def _object(thing: object, inside: tuple[int, ...]) -> dict:
 def _own_code(kind: type) -> dict:
     """A hash of the methods of a class that its user wrote, and may have edited since."""
     own = [base for base in kind.__mro__ if base.__module__.split(".")[0] not in LIBRARIES]
-    code = [_code(f.__code__) for base in own for f in vars(base).values()
-            if isinstance(f, types.FunctionType)]
+    held = [(name, getattr(x, "fget", getattr(x, "__func__", x)))
+            for base in own for name, x in vars(base).items()]
+    code = [_code(x.__code__) if isinstance(x, types.FunctionType) else repr((name, x)).encode()
+            for name, x in held if isinstance(x, types.FunctionType)
+            or isinstance(x, PLAIN) and not name.startswith("__")]
     return {"code": hashlib.sha256(b"\0".join(code)).hexdigest()[:16]} if code else {}
+
+
+def _own_values(module: nn.Module) -> dict:
+    """The plain values that modules of a user's classes, this one or within it, keep beside weights."""
+    return {f"{where}.{name}".lstrip("."): describe(value) for where, part in module.named_modules()
+            if type(part).__module__.split(".")[0] not in LIBRARIES and not isinstance(part, Configured)
+            for name, value in vars(part).items() if not name.startswith("_") and name != "training"
+            and isinstance(value, (*PLAIN, Tensor, np.ndarray, np.generic))}
 
 
 def _function(f: types.FunctionType, inside: tuple[int, ...]) -> dict:
@@ -134,7 +152,7 @@ def _function(f: types.FunctionType, inside: tuple[int, ...]) -> dict:
     used = {name: f.__globals__[name] for name in _names(code) if name in f.__globals__}
     local = {name: value for name, value in used.items()  # libraries are known by their names
              if isinstance(value, (*PLAIN, *HELD))
-             or getattr(value, "__module__", None) == f.__module__ and isinstance(value, types.FunctionType)}
+             or getattr(value, "__module__", None) == f.__module__ and not isinstance(value, type)}
     return {"function": f"{f.__module__}.{f.__qualname__}",
             "code": hashlib.sha256(_code(code)).hexdigest()[:16],
             "defaults": describe([f.__defaults__, f.__kwdefaults__], inside),
@@ -159,8 +177,8 @@ def fingerprint(parts: Sequence) -> str:
     for part in parts:
         if isinstance(part, Tensor):
             digest.update(repr((tuple(part.shape), part.dtype)).encode())
-            digest.update(part.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy()
-                          if part.numel() else b"")
+            row = part.detach().cpu().contiguous().as_strided((part.numel(),), (1,))
+            digest.update(row.view(torch.uint8).numpy() if part.numel() else b"")
         else:
             digest.update(repr(part).encode())
     return digest.hexdigest()

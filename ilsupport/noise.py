@@ -48,6 +48,9 @@ def demonstrate(env: Env, expert: Policy | Act, n: int, *, generator: torch.Gene
 
     def disturbed(obs: Tensor) -> Tensor:
         meant.append(act(obs).to(env.dtype).clone())
+        if meant[-1].shape != (rows, len(low)):
+            raise ValueError(f"the expert returned shape {tuple(meant[-1].shape)} for {rows} observations, "
+                             f"expected {(rows, len(low))}.")
         push = randn((rows, len(low)), generator, low)
         push = (push.view(*root.shape[:-2], n, -1) @ root).view(rows, -1)
         return torch.minimum(torch.maximum(meant[-1] + push, low), high)
@@ -64,11 +67,17 @@ def error_covariance(policy: Policy, data: Trajectories | list[Trajectories]) ->
     policy with a memory is asked at every state as if an episode started there.
     """
     parts = [part.pairs() for part in ([data] if isinstance(data, Trajectories) else data)]
+    if len(parts) != (policy.students or 1):
+        raise ValueError(f"{len(parts)} data sets for {policy.students or 1} students, expected one each.")
     short = min(len(target) for _, target in parts)
     obs, target = (torch.stack([x[:short] for x in column]) for column in zip(*parts))
     policy.begin()
     with torch.no_grad(), in_mode(policy, training=False):
-        error = (policy.act(obs[0])[None] if policy.students is None else policy.act(obs)) - target
+        acted = policy.act(obs[0])[None] if policy.students is None else policy.act(obs)
+    if acted.shape != target.shape or target.ndim != 3 or not acted.is_floating_point():
+        raise ValueError(f"actions have shape {tuple(acted.shape)} and dtype {acted.dtype}, labels "
+                         f"{tuple(target.shape)}, expected floats (students, N, d) of both.")
+    error = acted - target
     moment = error.mT @ error / error.shape[1]
     return moment[0] if policy.students is None else moment
 

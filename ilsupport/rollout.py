@@ -99,7 +99,7 @@ def evaluate(env: Env, policy: Policy | Act, n: int = 100, *, generator: torch.G
     the environment says nothing of success.
     """
     horizon = check_horizon(env.horizon if horizon is None else horizon)
-    total = lowest = highest = None
+    total = seen = lowest = highest = None
     with one_thread(work_of(policy, n), env.device), in_mode(policy, training=False):
         for step in _steps(env, policy, n, generator, horizon, sample):
             action = step.action
@@ -107,16 +107,18 @@ def evaluate(env: Env, policy: Policy | Act, n: int = 100, *, generator: torch.G
                 total = torch.zeros_like(step.reward,
                                          dtype=torch.float64 if env.device.type == "cpu" else None)
                 first, lowest, highest = action.clone(), action.clone(), action.clone()
+                seen = torch.zeros_like(total)
             if step.everyone:
-                total.add_(step.reward)
+                total.add_(step.reward), seen.add_(step.obs)
             else:
                 total.add_(torch.where(step.alive, step.reward, 0))
+                seen.add_(torch.where(step.alive, step.obs, 0))
                 action = torch.where(step.alive.view(-1, *[1] * (action.ndim - 1)), action, first)
             torch.minimum(lowest, action, out=lowest)
             torch.maximum(highest, action, out=highest)
     for extreme in (lowest, highest):
         check_actions(extreme, env.action_space)
-    check_finite("return", total)
+    check_finite("observations", seen), check_finite("return", total)
     results, summary = total, Estimate.of
     if success:
         results, summary = _successes(env), lambda row: Estimate.of_rate(int(row.sum()), len(row))
@@ -143,15 +145,15 @@ class _Step(NamedTuple):
 def _steps(env: Env, policy: Policy | Act, n: int, generator: torch.Generator, horizon: int, sample: bool,
            copies: bool = False) -> Iterator[_Step]:
     """Yield every step. With `copies` what is yielded is the caller's own, whatever the environment does to
-    its buffers.
+    its buffers; else of each observation the sum alone, in which NaN and infinity stay.
     """
     act = actor(policy, generator if sample else None)
     rows = n * (students_of(policy) or 1)
     obs = env.reset(rows, generator)
     alive = torch.ones(rows, dtype=torch.bool, device=obs.device)
     on_cpu, everyone = obs.device.type == "cpu", True
-    own = torch.clone if copies else lambda x: x
-    before = own(obs)
+    own, look = (torch.clone,) * 2 if copies else (lambda x: x, lambda x: x.reshape(rows, -1).sum(1))
+    before = look(obs)
     for t in range(1, horizon + 1):
         action = act(obs)
         if action.shape[:1] != (rows,):
@@ -159,7 +161,11 @@ def _steps(env: Env, policy: Policy | Act, n: int, generator: torch.Generator, h
                              f"expected ({rows}, *act): one action for each observation of the batch.")
         played = own(action)
         obs, reward, terminated, truncated = env.step(action)
-        after = own(obs)
+        if not reward.shape == terminated.shape == truncated.shape == (rows,):
+            shapes = [tuple(x.shape) for x in (reward, terminated, truncated)]
+            raise ValueError(f"the environment's rewards, terminated and truncated have shapes {shapes}, "
+                             f"expected ({rows},) each: one entry an episode.")
+        after = look(obs)
         yield _Step(before, played, own(reward), alive, everyone, own(terminated), after)
         before = after
         over = terminated | truncated

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from dataclasses import fields
 
+import numpy as np
 import torch
 
 from ilsupport import policies
@@ -88,6 +89,8 @@ def _recipe(part: object) -> object:
         return str(part.type) if part.type == "cpu" else "cpu"
     if isinstance(part, (list, tuple)):
         return {"tuple": [_recipe(x) for x in part]}
+    if isinstance(part, (torch.Tensor, np.ndarray, np.generic)):
+        return _recipe(part.tolist())
     if part is None or isinstance(part, (bool, int, float, str)):
         return part
     raise TypeError(f"{part!r} cannot be written to a file, expected numbers, text, and the networks of this "

@@ -79,6 +79,9 @@ class Trajectories:
             raise ValueError("no episodes given, expected at least one (observations, actions) pair.")
         rows = []
         for i, episode in enumerate(episodes):
+            if len(episode) not in (2, 3):
+                raise ValueError(f"episode {i} has {len(episode)} parts, expected (observations, actions) or "
+                                 "(observations, actions, rewards).")
             parts = [torch.as_tensor(part) for part in episode]
             parts += [torch.zeros(len(parts[0]), device=parts[0].device)] * (3 - len(parts))
             if len({len(part) for part in parts}) != 1 or len(parts[0]) == 0:
@@ -90,6 +93,9 @@ class Trajectories:
             # One episode with fractions makes the column one of fractions.
             fractions = k == 2 or any(part.is_floating_point() for part in column)
             column = [part.to(dtype if fractions else torch.int64) for part in column]
+            if len(shapes := {tuple(part.shape[1:]) for part in column}) > 1:
+                raise ValueError(f"{('observations', 'actions', 'rewards')[k]} of a step have shapes "
+                                 f"{sorted(shapes)}, expected one in all episodes.")
             columns.append(torch.nn.utils.rnn.pad_sequence(column, batch_first=True))
         lengths = torch.tensor([len(part[0]) for part in rows], device=columns[0].device)
         mask = torch.arange(columns[0].shape[1], device=lengths.device) < lengths[:, None]
@@ -104,6 +110,12 @@ class Trajectories:
         """
         if not parts:
             raise ValueError("nothing to concatenate, expected at least one Trajectories.")
+        for name in ("observations", "actions"):
+            values = [getattr(part, name) for part in parts]
+            kinds = {(tuple(x.shape[2:]), name == "actions" and x.is_floating_point()) for x in values}
+            if len(kinds) > 1:
+                raise ValueError(f"{name} of a step have shapes {[shape for shape, _ in kinds]} or are both "
+                                 "whole numbers and floats, expected one kind in all parts.")
         horizon, columns = max(part.horizon for part in parts), {}
         if any(part.labels is not None for part in parts):
             parts = [replace(part, labels=part.targets()) for part in parts]

@@ -8,6 +8,7 @@ import torch
 from ilsupport import (
     Categorical,
     Chunked,
+    Discretised,
     Gaussian,
     Policy,
     Trajectories,
@@ -148,6 +149,12 @@ def test_a_plan_with_a_hole_is_refused(hole):
     with pytest.raises(ValueError, match="NaN before its end"):
         fit(Chunked(Gaussian(2, 6, generator=generator(0)), 3), (torch.zeros(4, 2), plan),
             generator=generator(1), steps=1)
+
+
+def test_a_cut_off_plan_need_not_have_zero_within_the_limits():
+    data = Trajectories.from_episodes([(torch.zeros(3, 2), torch.full((3, 1), 5.0))])
+    policy = Chunked(Discretised(2, 2, limits=(4, 6), generator=generator(0)), 2)
+    assert fit(policy, chunks(data, 2), generator=generator(1), steps=1).losses.isfinite().all()
 
 
 def test_bad_chunks():

@@ -282,3 +282,40 @@ def test_a_thing_that_holds_itself_ends():
     (torch.float32, torch.float64), (il.Gaussian, il.Mixture), (squared, cubed)])
 def test_descriptions_of_different_things_differ(one, other):
     assert differences(describe(one), describe(other))
+
+
+class Gain(torch.nn.Module):
+    def __init__(self, gain):
+        super().__init__()
+        self.gain = gain
+        self.register_buffer("turn", torch.tensor(gain), persistent=False)
+
+
+class Held:
+    def __init__(self, gain):
+        self.gain = gain
+
+
+def test_what_a_thing_answers_by_is_told_wherever_it_is_kept(monkeypatch):
+    """An attribute of a module, an object that a function looks up, a class, what a method is bound to."""
+    pairs = [(Gain(1), Gain(2)), (torch.arange(2).take, torch.arange(3).take)]
+    pairs += [(type("Walker", (Walker,), {"pace": pace})(1) for pace in (1, 2))]
+    pairs += [(type("Walker", (Walker,), {"pace": property(f)})(1) for f in (squared, cubed))]
+    for one, other in ((Held(1), Held(2)), (torch.ones(1).numpy()[0], torch.zeros(1).numpy()[0])):
+        monkeypatch.setitem(globals(), "THING", one)
+        first = describe(uses_the_thing)
+        monkeypatch.setitem(globals(), "THING", other)
+        assert differences(first, describe(uses_the_thing))
+    for one, other in pairs:
+        assert differences(describe(one), describe(other))
+
+
+def uses_the_thing():
+    return THING  # noqa: F821
+
+
+def test_a_part_that_was_replaced_is_the_one_described_and_saved(tmp_path):
+    policy = il.Chunked(il.Gaussian(3, 2, generator=il.generator(0)), 2)
+    policy.head = il.Gaussian(3, 2, generator=il.generator(0), activation="tanh")
+    il.save_policy(policy, tmp_path / "policy")
+    assert il.load_policy(tmp_path / "policy").head.activation == "tanh"

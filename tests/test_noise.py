@@ -94,6 +94,23 @@ def test_error_covariance_is_recovered_on_a_linear_problem(seed):
     assert torch.allclose(found, gain @ gain.T, atol=0.05 * float((gain @ gain.T).abs().max()))
 
 
+@pytest.mark.parametrize("students, sets, out", [(None, 2, 2), (2, 1, 2), (None, 1, 1), (2, 2, 1)])
+def test_errors_are_those_of_one_data_set_a_student_and_actions_of_its_shape(students, sets, out):
+    data = demonstrate(Driving(horizon=3), driving_expert, 3, generator=generator(0))
+
+    class Off(Policy):
+        def act(self, obs, generator=None):
+            return obs[..., :out].flatten(-2) if out == 1 else obs[..., :2]
+    Off.students = students
+    with pytest.raises(ValueError, match="expected one each|expected floats"):
+        error_covariance(Off(), [data] * sets)
+
+
+def test_an_expert_of_another_shape_is_named():
+    with pytest.raises(ValueError, match=r"the expert returned shape \(3,\)"):
+        demonstrate(Driving(horizon=3), lambda obs: obs[:, 0], 3, generator=generator(0))
+
+
 def test_bias_counts_as_error():
     data = demonstrate(Driving(horizon=10), driving_expert, 3, generator=generator(0))
 

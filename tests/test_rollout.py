@@ -274,6 +274,19 @@ def test_nan_while_an_episode_runs_is_refused_by_both():
     for play in (rollout, evaluate):
         with pytest.raises(ValueError, match="NaN|nan"):
             play(Reusing(nan_after=-1), lambda obs: obs.clamp(-9, 9), 3, generator=generator(0))
+        with pytest.raises(ValueError, match="observations.* NaN"):
+            play(Reusing(nan_after=-1), torch.zeros_like, 3, generator=generator(0))
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (4,), (3, 1)])
+def test_rewards_that_are_not_one_an_episode_are_refused_by_both(shape):
+    class Odd(Tightrope):
+        def step(self, action):
+            obs, _, *ends = super().step(action)
+            return obs, torch.zeros(shape), *ends
+    for play in (rollout, evaluate):
+        with pytest.raises(ValueError, match=r"expected \(3,\) each"):
+            play(Odd(0.2), tightrope_expert, 3, generator=generator(0))
 
 
 def test_a_gaussian_that_leaves_the_action_space_is_told_of_limits():

@@ -2,6 +2,7 @@
 import os
 from dataclasses import fields, replace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from ilsupport import (
+    Gaussian,
     Tightrope,
     Trajectories,
     files,
@@ -154,3 +156,17 @@ def test_files_and_folders_that_are_not_there(tmp_path):
         load(tmp_path)
     with pytest.raises(FileNotFoundError, match="make it first"):
         save(example(), tmp_path / "nowhere" / "x")
+
+
+def test_an_altered_note_is_found(tmp_path):
+    storage.save_policy(Gaussian(2, 1, activation="relu", generator=generator(0)), tmp_path / "policy")
+    whole = (tmp_path / "policy").read_bytes()
+    (tmp_path / "policy").write_bytes(whole.replace(b"relu", b"tanh"))
+    with pytest.raises(ValueError, match="damaged"):
+        storage.load_policy(tmp_path / "policy")
+
+
+def test_settings_may_be_arrays_and_tensors(tmp_path):
+    limits = (torch.zeros(2), np.ones(2, np.float32))
+    storage.save_policy(Gaussian(2, np.int64(2), limits=limits, generator=generator(0)), tmp_path / "policy")
+    assert storage.load_policy(tmp_path / "policy").high.tolist() == [1, 1]

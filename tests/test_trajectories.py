@@ -86,11 +86,19 @@ def test_bad_data_is_refused_with_a_reason(bad, message):
         make(**bad)
 
 
-@pytest.mark.parametrize("episodes", [[], [([], [])], [([[1.0], [2.0]], [0])]],
-                         ids=["none", "empty", "ragged"])
+@pytest.mark.parametrize("episodes", [[], [([], [])], [([[1.0], [2.0]], [0])], [([[1.0]],)],
+                                      [([[1.0]], [0], [1.0], [True])], [([[1.0]], [0]), ([[1.0, 2.0]], [0])]],
+                         ids=["none", "empty", "ragged", "no actions", "four parts", "unlike"])
 def test_bad_episodes_are_refused(episodes):
     with pytest.raises(ValueError, match="expected"):
         Trajectories.from_episodes(episodes)
+
+
+@pytest.mark.parametrize("other", [([[1.0]], [0.5]), ([[1.0, 2.0]], [0]), ([[1.0]], [[0]])])
+def test_parts_that_are_unlike_are_not_put_together(other):
+    parts = [Trajectories.from_episodes([episode]) for episode in (([[1.0]], [0]), other)]
+    with pytest.raises(ValueError, match="expected one kind in all parts"):
+        Trajectories.cat(parts)
 
 
 def test_an_expert_of_the_wrong_shape_is_refused():

@@ -95,7 +95,8 @@ class Chunked(Policy):
         if bool((steps.any(2) != whole).any() | ~whole[:, 0].all() | (whole[:, 1:] & ~whole[:, :-1]).any()):
             raise ValueError("a plan has NaN before its end, expected NaN only after an episode's last step.")
         check_finite("plans", action[known])
-        self.head.check(obs, action.nan_to_num())
+        first = action[:, :action.shape[1] // self.length].repeat(1, self.length)  # in range if the plan is
+        self.head.check(obs, torch.where(known, action, first))
 
     def standardise(self, obs: Sequence[Tensor] | None, action: Sequence[Tensor]) -> None:
         """The head's units, one for each number of a plan."""
