@@ -38,13 +38,11 @@ def tightrope_expert(obs: Float[Tensor, "n 9"]) -> Int[Tensor, "n"]:
 def brakelight_expert(obs: Float[Tensor, "n *length 3"]) -> Int[Tensor, "n"]:
     """Brakes exactly while somebody is on the road, so it pays 0 on `BrakeLight(truth=True)` (page 8).
 
-    It reads the last column, the truth; of a window, that of the last frame. Raises ValueError for other
-    observations.
+    It reads the last column, the truth; of a window, that of the last frame. Raises ValueError for
+    observations of another width.
     """
-    if obs.ndim not in (2, 3) or obs.shape[-1] != 3:
-        raise ValueError(f"observations have shape {tuple(obs.shape)}, expected (n, 3) or windows (n, "
-                         "length, 3): this expert must see who is on the road; write BrakeLight(truth=True).")
-    return (obs if obs.ndim == 2 else obs[:, -1])[:, 2].long()
+    _check_columns("BrakeLight(truth=True), whose truth this expert must see,", obs.flatten(0, -2), 3)
+    return obs.flatten(1)[:, -1].long()
 
 
 GAINS = torch.tensor([0.1, 0.15, 1, 0.25], dtype=torch.float64)
