@@ -115,11 +115,10 @@ class Reach(Env):
             return None
         check_finite(f"{name}s", check_shape(f"{name}s", places, ("k", 2)))
         places = places.to(self.device, self.dtype)
-        for bad, where in (((places.abs() > 1).any(1), "outside the maze, which spans [-1, 1] in x and in y"),
-                           (~self.free[self._grid(places)], "inside a wall")):
-            if bool(bad.any()):
-                x, y = places[bad][0].tolist()
-                raise ValueError(f"{name} [{x:.4g}, {y:.4g}] lies {where}; choose a place in a free cell.")
+        good = (places.abs() <= 1).all(1) & self.free[self._grid(places)]
+        if not bool(good.all()):
+            x, y = places[~good][0].tolist()
+            raise ValueError(f"{name} [{x:.4g}, {y:.4g}] lies in a wall or outside; choose a free cell.")
         return places
 
 

@@ -12,8 +12,7 @@ from ilsupport.envs.base import Env, Step, action_range
 
 
 class Window(Env):
-    """`env` with a memory: observation `(n, length, d)`, the last `length` observations of `env`, oldest
-    first.
+    """`env` with a memory: observation `(n, length, d)`, the last `length` ones of `env`, oldest first.
 
     While the episode is younger than that, its first observation stands in for what came before. With
     `actions=True` each frame also holds the action that led to it, one-hot where actions are discrete and
@@ -28,11 +27,9 @@ class Window(Env):
         self.env, self.length, self.actions = env, check_horizon(length, "window length"), actions
         self.action_space, space = env.action_space, env.observation_space
         if not isinstance(space, Box) or len(space.shape) != 1:
-            raise TypeError(f"the observation space is {space}, expected a Box of vectors; flatten the "
-                            "observations first.")
+            raise TypeError(f"observations lie in {space}, expected a Box of vectors; flatten them first.")
         if self.length > env.horizon:
-            raise ValueError(f"a window of {length} observations is longer than the {env.horizon} steps of "
-                             "an episode, expected at most as many; shorten the window or raise the horizon.")
+            raise ValueError(f"a window of {length} is longer than the {env.horizon} steps of an episode.")
         low, high = space.low, space.high
         if actions:
             bounds = zip((low, high), _bounds(self.action_space))
