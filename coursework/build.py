@@ -40,8 +40,7 @@ def main(arguments: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         course = Path(folder) / "nbgrader"
         for source in assignments:
-            points = sum(source.points.values())
-            print(f"==> {source.name}: {len(source.questions)} questions, {points} points", flush=True)
+            print(f"==> {source.name}: {sum(source.points.values())} points", flush=True)
             made = Path(folder) / source.name
             with_otter(source, made, address)
             with_nbgrader(source, course, made / f"{source.name}.ipynb")

@@ -211,9 +211,8 @@ def code_cell(text: str, metadata: dict | None = None) -> dict:
 
 
 def _graded(name: str, **more) -> dict:
-    base = {"grade_id": name, "grade": False, "solution": False, "locked": True, "task": False,
-            "schema_version": 3}
-    return {"nbgrader": base | more}
+    base = {"grade_id": name, "locked": True, "schema_version": 3}
+    return {"nbgrader": base | dict.fromkeys(("grade", "solution", "task"), False) | more}
 
 
 def notebook(cells: list[dict]) -> dict:

@@ -22,7 +22,7 @@ import pytest
 from assignments import ALL, BUILT, compiled, run, score, with_answer
 from test_roster import ROSTER
 
-from coursework import build, grade, intake, report, roster, sandbox
+from coursework import build, checks, grade, intake, report, roster, sandbox
 from coursework import source as sources
 from coursework.__main__ import batch, main
 
@@ -273,6 +273,26 @@ def test_an_experiment_whose_tag_was_lost_is_flagged_and_never_run(homework):
         if cell.kind == "code" and cell.role in (None, "answer", "mutant"):
             text = sources.solved(cell.text)
             assert answers(cell_0={"source": text})[0][1] == text
+
+
+@pytest.mark.parametrize("worked", [0.5, 3])
+def test_the_clock_stops_who_sleeps_and_nobody_who_only_has_to_wait(monkeypatch, worked):
+    """After 200 s of the clock in which an answer had a processor for half a second, and for three."""
+    signals, now = [], {"busy": 0.0, "clock": 0.0}
+    monkeypatch.setattr("time.process_time", lambda: now["busy"])
+    monkeypatch.setattr("time.monotonic", lambda: now["clock"])
+
+    def check():
+        now.update(busy=worked, clock=200.0)
+        signal.raise_signal(signal.SIGALRM)
+        signals.append("went on")
+
+    if worked < 2:
+        with pytest.raises(AssertionError, match="no answer within 20 seconds"):
+            checks.run_this(check)
+    else:
+        checks.run_this(check)
+    assert signals == ["went on"] * (worked > 2)
 
 
 def result(built: Path, **more) -> dict:
