@@ -75,7 +75,8 @@ def fit(policy: Policy, data: Data | Sequence[Data], *, generator: Generators, s
     checkpoint of another run; FloatingPointError naming the step at which the loss stopped being finite;
     OSError if the checkpoint cannot be written.
     """
-    check_horizon(steps, "steps"), check_horizon(batch_size, "batch_size"), _check_rate(lr)
+    steps, batch_size = check_horizon(steps, "steps"), check_horizon(batch_size, "batch_size")
+    _check_rate(lr)
     parts, losses, stacked = _pairs(policy, data), [], policy.students is not None
     columns, rows = _table(parts, _generators(generator, policy.students))
     noise = [spawn(mine.generator, 1)[0] for mine in rows]  # apart from the shuffle: neither moves the other
@@ -99,6 +100,10 @@ def fit(policy: Policy, data: Data | Sequence[Data], *, generator: Generators, s
                 loss.sum().backward()  # students share no parameter: each has the gradient of its own loss
                 optimise.step()
                 recent.append(loss.detach())
+            lead, shape = (policy.students,) if stacked else (), tuple(recent[0].shape)
+            if shape != lead:
+                raise ValueError(f"the policy's loss has shape {shape}, expected {lead}: the mean of the "
+                                 "batch, for a stack one a student.")
             losses.append(_finite(torch.stack(recent).cpu(), hook.done))  # the one wait for the device
             hook(count, {"loss": float(losses[-1].mean())})
     return History(torch.cat(losses))
@@ -120,6 +125,10 @@ def error_rate(policy: Policy, data: Data | Sequence[Data]) -> Estimate | list[E
     with torch.no_grad(), in_mode(policy, training=False):
         obs = pad_sequence([obs for obs, _ in parts], batch_first=True)
         acted = policy.act(obs) if policy.students else policy.act(obs[0])[None]
+    expected = torch.Size((len(parts), obs.shape[1], *parts[0][1].shape[1:]))
+    if acted.shape != expected:
+        raise ValueError(f"the policy's actions have shape {tuple(acted.shape)}, expected {tuple(expected)}, "
+                         "one for each of the observations, as the targets are.")
     wrong = [(row[:len(target)] != target).reshape(len(target), -1).any(1)
              for row, (_, target) in zip(acted, parts)]
     rates = Estimates(Estimate.of_rate(int(each.sum()), len(each)) for each in wrong)
@@ -180,20 +189,22 @@ def _is_pair(part: object) -> bool:
 
 def _checked(policy: Policy, part: Data) -> Pairs:
     """The pair's whole numbers become int64; an array's fractions and targets take the policy's dtype."""
-    pair, like = part.pairs() if isinstance(part, Trajectories) else part, next(policy.parameters())
+    pair, like = part.pairs() if isinstance(part, Trajectories) else part, next(policy.parameters(), None)
     if not _is_pair(pair):
         raise TypeError(f"a data set is {type(part).__name__}, expected Trajectories or a pair "
                         "(observations, targets) of tensors or arrays.")
     columns = []
     for x in pair:
-        dtype = like.dtype if isinstance(x, np.ndarray) and x.dtype.kind == "f" else None
-        x = torch.as_tensor(x, dtype=dtype, device=like.device)
+        if like is not None:  # a script has no parameters
+            dtype = like.dtype if isinstance(x, np.ndarray) and x.dtype.kind == "f" else None
+            x = torch.as_tensor(x, dtype=dtype, device=like.device)
+        x = torch.as_tensor(x)
         plain = x.is_floating_point() or x.dtype in (torch.bool, torch.uint8)  # pictures and flags stay small
         columns.append(x if plain else x.long())
     if len(columns[0]) != len(columns[1]) or len(columns[0]) == 0:
         raise ValueError(f"{len(columns[0])} observations and {len(columns[1])} targets, expected as many of "
                          "each, at least one.")
-    if columns[1].is_floating_point():  # an expert may well answer in float64
+    if columns[1].is_floating_point() and like is not None:  # an expert may well answer in float64
         columns[1] = columns[1].to(like.dtype)
     policy.check(*columns)
     return tuple(columns)

@@ -98,7 +98,11 @@ class Checkpoint:
             if name.startswith("optimiser/"):
                 _, i, key = name.split("/")
                 state.setdefault(int(i), {})[key] = tensor
-        self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": state})
+        groups, numbers = about["optimiser"]
+        for i, own in numbers.items():
+            state.setdefault(int(i), {}).update(own)
+        groups = [old | own for old, own in zip(self.optimiser.state_dict()["param_groups"], groups)]
+        self.optimiser.load_state_dict({"state": state, "param_groups": groups})
         for i, generator in enumerate(self.generators):
             generator.set_state(tensors[f"generator/{i}"])
         for i, stream in enumerate(self.streams):
@@ -111,14 +115,21 @@ class Checkpoint:
         if not finished and time.monotonic() - self._last < SECONDS:
             return
         tensors = {f"policy/{name}": t for name, t in self.policy.state_dict().items()}
-        tensors |= {f"optimiser/{i}/{key}": t for i, state in self.optimiser.state_dict()["state"].items()
+        optimiser = self.optimiser.state_dict()
+        tensors |= {f"optimiser/{i}/{key}": t for i, state in optimiser["state"].items()
                     for key, t in state.items() if isinstance(t, Tensor)}
+        numbers = [_plain(group) for group in optimiser["param_groups"]], {
+            i: _plain(state) for i, state in optimiser["state"].items()}
         tensors |= {f"generator/{i}": g.get_state() for i, g in enumerate(self.generators)}
         tensors |= {f"left/{i}": stream.left for i, stream in enumerate(self.streams)}
         tensors["losses"] = torch.cat(self.losses)
-        write_tensors(self.path, tensors, {"identity": self.identity, "steps": done}, KIND,
-                      keep_previous=True)
+        about = {"identity": self.identity, "steps": done, "optimiser": numbers}
+        write_tensors(self.path, tensors, about, KIND, keep_previous=True)
         self._last = time.monotonic()
+
+
+def _plain(values: dict) -> dict:
+    return {key: x for key, x in values.items() if x is None or isinstance(x, (bool, int, float, str))}
 
 
 def check_same(path: Path, there: object, here: object) -> None:

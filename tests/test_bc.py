@@ -11,6 +11,7 @@ from ilsupport import (
     Discretised,
     Estimate,
     Gaussian,
+    Policy,
     Tightrope,
     constant,
     cool_down,
@@ -83,6 +84,41 @@ def test_bad_data_is_refused(data, message):
 def test_bad_options_are_refused(options):
     with pytest.raises(ValueError, match="expected a positive number|must be at least 1"):
         fit(Categorical(9, 3, generator=generator(0)), demonstrations(), generator=generator(1), **options)
+
+
+class Script(Policy):
+    """Right everywhere, in one shape or another, and without a parameter."""
+
+    def __init__(self, *shape):
+        super().__init__()
+        self.shape = shape
+
+    def act(self, obs, generator=None):
+        return torch.zeros(len(obs), *self.shape, dtype=torch.long)
+
+
+def test_a_script_has_an_error_rate_and_answers_once_for_each_target():
+    data = np.zeros((3, 2)), torch.zeros(3, dtype=torch.long)
+    assert error_rate(Script(), data).mean == 0
+    with pytest.raises(ValueError, match=r"shape \(1, 3, 1\), expected \(1, 3\)"):
+        error_rate(Script(1), data)
+
+
+def test_a_loss_is_one_number_a_student():
+    class Rows(Categorical):
+        def loss(self, obs, action, generator=None):
+            return -self.log_prob(obs, action)
+    with pytest.raises(ValueError, match=r"loss has shape \(64,\), expected \(\)"):
+        fit(Rows(9, 3, generator=generator(0)), demonstrations(), generator=generator(1), steps=1)
+
+
+def test_columns_too_large_for_their_squares_are_refused_and_half_precision_is_measured_in_single():
+    obs, action = torch.randn(300, 2, generator=generator(0)), torch.zeros(300, 1)
+    policy = Gaussian(2, 1, generator=generator(1))
+    with pytest.raises(ValueError, match="squares torch.float32 can hold"):
+        fit(policy, (obs * 1e25, action), generator=generator(2), steps=1)
+    policy.half().standardise([(obs * 300 + 400).half()], [action.half()])
+    assert (policy.sees.shift - 400).abs().max() < 60 and (policy.sees.scale - 300).abs().max() < 40
 
 
 def test_a_stack_wants_as_many_data_sets_as_students():

@@ -6,6 +6,7 @@ import sys
 import textwrap
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 
@@ -76,6 +77,33 @@ def test_killed_anywhere_it_ends_in_the_same_bits(kind, options, tmp_path):
         assert torch.equal(run(path, KINDS[kind], **options), whole), kill_at
         assert torch.equal(run(path, KINDS[kind], kill_at=1, **options),
                            whole)  # finished: nothing is trained again
+
+
+class Counting(torch.optim.Optimizer):
+    """Keeps a number a parameter, and one a group, outside tensors."""
+
+    def __init__(self, parameters, lr):
+        super().__init__(parameters, {"lr": lr, "size": 1.0})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            group["size"] *= 0.99
+            for p in group["params"]:
+                self.state[p]["steps"] = self.state[p].get("steps", 0) + 1
+                p -= group["lr"] * group["size"] / self.state[p]["steps"] * p.grad
+
+
+def test_what_an_optimiser_keeps_in_numbers_goes_on_too(tmp_path):
+    whole = run(None, KINDS["one"], optimiser=Counting)
+    with pytest.raises(Killed):
+        run(tmp_path / "run", KINDS["one"], kill_at=40, optimiser=Counting)
+    assert torch.equal(whole, run(tmp_path / "run", KINDS["one"], optimiser=Counting))
+
+
+def test_steps_may_be_numpys(tmp_path):
+    il.fit(KINDS["one"](), pairs(), generator=il.generator(1), steps=np.int64(3), batch_size=np.int64(5),
+           checkpoint=tmp_path / "run")
 
 
 def test_a_noisy_camera_goes_on_with_its_own_noise(tmp_path):

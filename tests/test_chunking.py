@@ -9,6 +9,7 @@ from ilsupport import (
     Categorical,
     Chunked,
     Discretised,
+    Flow,
     Gaussian,
     Policy,
     Trajectories,
@@ -155,6 +156,9 @@ def test_a_cut_off_plan_need_not_have_zero_within_the_limits():
     data = Trajectories.from_episodes([(torch.zeros(3, 2), torch.full((3, 1), 5.0))])
     policy = Chunked(Discretised(2, 2, limits=(4, 6), generator=generator(0)), 2)
     assert fit(policy, chunks(data, 2), generator=generator(1), steps=1).losses.isfinite().all()
+    assert policy.log_prob(*chunks(data, 2)).isfinite().all()
+    with pytest.raises(TypeError, match="whole actions only"):
+        Chunked(Flow(2, 2, generator=generator(0)), 2).log_prob(*chunks(data, 2))
 
 
 def test_bad_chunks():

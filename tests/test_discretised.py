@@ -1,6 +1,7 @@
 """The discretised head: a density that is exact by construction, and samples that have it."""
 import math
 
+import gymnasium
 import pytest
 import torch
 from hypothesis import given, settings
@@ -133,3 +134,8 @@ def test_actions_outside_the_declared_range_are_refused(action, message):
         fit(policy, (obs, action), generator=generator(0))
     with pytest.raises(ValueError, match=message):
         policy.log_prob(obs, action)
+
+
+def test_a_space_without_bounds_has_no_bins():
+    with pytest.raises(TypeError, match="expected a bounded one"):
+        Discretised.serves(gymnasium.spaces.Box(-math.inf, 1, (2,)))

@@ -112,8 +112,13 @@ class Units(nn.Module):
 
     @staticmethod
     def _of(x: Float[Tensor, "N d"], flags: bool) -> tuple[Tensor, Tensor]:
+        x = x.to(torch.promote_types(x.dtype, torch.float32))  # squares and sums of float16 overflow
         shift = x.nanmean(0)
         scale = (x - shift).square().nanmean(0).sqrt()
+        if bool(scale.isinf().any()):
+            largest = x.nan_to_num().abs().max().item()
+            raise ValueError(f"a column has numbers up to {largest:.3g}, expected numbers whose squares "
+                             f"{x.dtype} can hold; divide it by a constant.")
         varies = scale > 1e-6 * shift.abs() + torch.finfo(x.dtype).tiny ** 0.5  # rounding alone is no spread
         # of what nobody ever said, nothing is known
         shift, scale = shift.nan_to_num(), torch.where(varies, scale, 1)
@@ -281,8 +286,9 @@ def check_observation(obs: Tensor, obs_dim: int | tuple[int, int], students: int
         wanted = ", ".join(map(str, (*rows, "n", *one)))
         raise ValueError(f"observations have shape {tuple(obs.shape)}, expected ({wanted}).")
     if obs.dtype != like.dtype:
+        other = f" or build the policy with dtype={obs.dtype}" if obs.is_floating_point() else ""
         raise ValueError(f"observations have dtype {obs.dtype}, expected {like.dtype} like the policy; "
-                         f"write obs.to({like.dtype}) or build the policy with dtype={obs.dtype}.")
+                         f"write obs.to({like.dtype}){other}.")
     if obs.device != like.device:
         raise ValueError(f"observations are on {obs.device}, the policy is on {like.device}; "
                          f"move one: policy.to('{obs.device}').")

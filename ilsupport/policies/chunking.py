@@ -76,8 +76,9 @@ class Chunked(Policy):
     def log_prob(self, obs: Obs, action: Action) -> PerRow:
         """Log-density of plans, each flattened to one row; of a plan that ends early, of its beginning."""
         known = ~action.isnan()
-        told = {} if bool(known.all()) else {"known": known}
-        return self.head.log_prob(obs, action.nan_to_num(), **told)
+        if bool(known.all()):
+            return self.head.log_prob(obs, action)
+        return self.head.log_prob(obs, self._filled(action, known), known=known)
 
     def loss(self, obs: Obs, action: Action, generator: Generators | None = None) -> PerStudent:
         """The head's own loss on plans, what nobody played (NaN) left out."""
@@ -95,8 +96,12 @@ class Chunked(Policy):
         if bool((steps.any(2) != whole).any() | ~whole[:, 0].all() | (whole[:, 1:] & ~whole[:, :-1]).any()):
             raise ValueError("a plan has NaN before its end, expected NaN only after an episode's last step.")
         check_finite("plans", action[known])
-        first = action[:, :action.shape[1] // self.length].repeat(1, self.length)  # in range if the plan is
-        self.head.check(obs, torch.where(known, action, first))
+        self.head.check(obs, self._filled(action, known))
+
+    def _filled(self, plans: Action, known: Tensor) -> Action:
+        """Plans with their first step where nobody played: in range wherever the plan is."""
+        first = plans[..., :plans.shape[-1] // self.length]
+        return torch.where(known, plans, first.repeat(*[1] * (plans.ndim - 1), self.length))
 
     def standardise(self, obs: Sequence[Tensor] | None, action: Sequence[Tensor]) -> None:
         """The head's units, one for each number of a plan."""

@@ -66,7 +66,10 @@ class Discretised(Head):
         """The arguments that fit this action space."""
         if isinstance(space, gymnasium.spaces.MultiDiscrete) and space.nvec.ndim == 1:
             return {"act_dim": len(space.nvec), "bins": space.nvec.tolist(), "limits": None}
-        return super().serves(space)
+        served = super().serves(space)
+        if served["limits"] is None:
+            raise TypeError(f"the action space is {space}, expected a bounded one: bins divide a range.")
+        return served
 
     def logits(self, obs: Obs, chosen: Int[Tensor, "*M n act"],
                dims: Sequence[int]) -> Float[Tensor, "*M n dims bins"]:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ilsupport.policies.base import Action, Head, Obs, PerRow
+from ilsupport.policies.base import Action, Head, Known, Obs, PerRow
 from ilsupport.random import Generators, randn
 
 Velocity = Callable[[Tensor, Tensor], Tensor]  # of a place and a time
@@ -66,13 +66,16 @@ class Transport(Head):
         *_, action = self.path(obs, noise)
         return self.played(action)
 
-    def log_prob(self, obs: Obs, action: Action) -> PerRow:
+    def log_prob(self, obs: Obs, action: Action, known: Known = None) -> PerRow:
         """Log-density of each action under the differential equation itself, which `act` follows in `steps`
         steps.
 
         Costs `act_dim` backward passes at each of 100 times, and carries no gradient: to look at, not to
         train on.
         """
+        if known is not None:
+            raise TypeError(f"{type(self).__name__} has a density of whole actions only; leave out those of "
+                            "which some numbers are unknown.")
         meant = self.meant(obs, action)
         return log_density(lambda x, t: self.velocity(obs, x, t), meant,
                            self.times(DENSITY_STEPS)) - self.volume()
