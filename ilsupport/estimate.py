@@ -72,6 +72,7 @@ class Estimate(NamedTuple):
         return Estimate(self.mean * factor, *sorted((self.low * factor, self.high * factor)), self.n)
 
     __rmul__ = __mul__
+    __array_ufunc__ = None  # lest numpy take it for four numbers
 
     def __add__(self, other: object) -> Estimate:
         raise TypeError("intervals do not add; add the samples, and take Estimate.of their sums.")
@@ -83,7 +84,12 @@ class Estimate(NamedTuple):
 
 
 class Estimates(list):
-    """One `Estimate` for each student of a stack; minus it are their negatives."""
+    """One `Estimate` for each student of a stack; a number times it is so of each."""
+
+    def __mul__(self, factor: float) -> Estimates:
+        return Estimates(one * factor for one in self)
+
+    __rmul__ = __mul__
 
     def __neg__(self) -> Estimates:
-        return Estimates(-one for one in self)
+        return self * -1

@@ -637,3 +637,19 @@ def test_errors_of_the_environment_itself_come_through():
     env.reset(1, generator(0))
     with pytest.raises(ZeroDivisionError, match="mine"):
         env.step(torch.zeros(1, dtype=torch.long))
+
+
+class Slim(gymnasium.Env):
+    """Shows less than its space says."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (2,))
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(1, np.float32), {}
+
+
+def test_an_observation_of_another_shape_than_the_space_is_refused():
+    env = Gymnasium(Slim, horizon=3)
+    with pytest.raises(ValueError, match=r"observation of shape \(1,\), expected \(2,\)"):
+        env.reset(np.int64(2), generator(0))

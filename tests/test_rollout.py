@@ -1,5 +1,6 @@
 """The loop, the tightrope under it, and the intervals that come out."""
 import gymnasium
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -22,6 +23,7 @@ from ilsupport import (
     tightrope_expert,
 )
 from ilsupport.envs.tightrope import CLIMB
+from ilsupport.estimate import Estimates
 
 
 def noisy(eps, seed, device="cpu"):
@@ -334,6 +336,8 @@ def test_an_estimate_times_a_number_is_in_another_unit_and_a_sum_is_refused():
                   lambda: estimate * "2"):
         with pytest.raises(TypeError):
             wrong()
+    assert str(np.float64(2) * Estimate(1.0, 0.0, 3.0, 9)) == "2 [0, 6] (n = 9)"
+    assert 2 * Estimates([Estimate(1.0, 0.0, 3.0, 9)]) == [Estimate(2.0, 0.0, 6.0, 9)]
 
 
 def test_minus_the_returns_of_a_stack_are_its_costs():

@@ -214,14 +214,18 @@ class _Copies(VectorEnv):
         seen = np.zeros((n, *space.shape), space.dtype)
         self._last = seen, np.zeros(n), np.zeros(n, bool), np.zeros(n, bool)
         for i, env in enumerate(self.envs):
-            seen[i], _ = env.reset(seed=seed + i, options=options)
+            first, _ = env.reset(seed=seed + i, options=options)
+            if np.shape(first) != space.shape:
+                raise ValueError(f"the environment shows an observation of shape {np.shape(first)}, expected "
+                                 f"{space.shape} as its observation space says.")
+            seen[i] = first
         return seen, {}
 
     def step(self, actions: np.ndarray) -> tuple:
         obs, reward, terminated, truncated = self._last
         for i in self._going:
             obs[i], reward[i], terminated[i], truncated[i], info = self.envs[i].step(actions[i])
-            if "is_success" in info:
+            if info.get("is_success") is not None:
                 self._success.setdefault("is_success", np.zeros(self.num_envs, bool))[i] = info["is_success"]
         self._going = [i for i in self._going if not (terminated[i] or truncated[i])]
         return obs, reward, terminated, truncated, self._success

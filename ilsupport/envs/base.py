@@ -43,7 +43,7 @@ class Env(Configured):
 
         Raises ValueError for `n` below 1 and a generator on another device.
         """
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
             raise ValueError(f"n is {n!r}, expected a whole number of episodes, at least 1.")
         if not isinstance(generator, torch.Generator):
             raise TypeError(f"generator is {type(generator).__name__}, expected a torch.Generator; "
