@@ -44,7 +44,7 @@ def band(ax: Axes, x: Sequence[float], estimates: Sequence[Estimate], *, label: 
          colour: str = "blue", marker: str = "o") -> None:
     """Means joined by a line, with their 95 % intervals as a band."""
     hue = COLOURS[colour]
-    low, mean, high = zip(*[(e.low, e.mean, e.high) for e in estimates])
+    low, mean, high = np.array([(e.low, e.mean, e.high) for e in estimates]).reshape(-1, 3).T
     ax.fill_between(x, low, high, color=hue, alpha=0.25, linewidth=0)
     ax.plot(x, mean, color=hue, marker=marker, markersize=4, label=label)
 
@@ -52,7 +52,7 @@ def band(ax: Axes, x: Sequence[float], estimates: Sequence[Estimate], *, label: 
 def points(ax: Axes, x: Sequence[float], estimates: Sequence[Estimate], *, label: str | None = None,
            colour: str = "blue", marker: str = "o") -> None:
     """Means as markers with their 95 % intervals as bars: measurements, to lie on or off a drawn curve."""
-    low, mean, high = np.array([(e.low, e.mean, e.high) for e in estimates]).T
+    low, mean, high = np.array([(e.low, e.mean, e.high) for e in estimates]).reshape(-1, 3).T
     ax.errorbar(x, mean, np.abs([mean - low, high - mean]), fmt=marker, color=COLOURS[colour], markersize=5,
                 capsize=3, linewidth=1.4, label=label)
 
