@@ -96,7 +96,7 @@ class Package:
                 found |= set([module for module in named if module in self.modules][-1:])
             elif text.startswith(f"{self.name}/"):  # an id that some module registers
                 found |= {name for name in self.modules
-                          if any(known.startswith(text) for known in self.strings(name))}
+                          if any(known.startswith(f"{self.name}/") for known in self.strings(name))}
         return found
 
     def _follow(self, package: str, attributes: list[str]) -> set[str]:
