@@ -112,13 +112,10 @@ class Units(nn.Module):
 
     @staticmethod
     def _of(x: Float[Tensor, "N d"], flags: bool) -> tuple[Tensor, Tensor]:
-        x = x.to(torch.promote_types(x.dtype, torch.float32))  # squares and sums of float16 overflow
+        x = x.to(torch.promote_types(x.dtype, torch.float32))  # sums of float16 overflow
         shift = x.nanmean(0)
-        scale = (x - shift).square().nanmean(0).sqrt()
-        if bool(scale.isinf().any()):
-            largest = x.nan_to_num().abs().max().item()
-            raise ValueError(f"a column has numbers up to {largest:.3g}, expected numbers whose squares "
-                             f"{x.dtype} can hold; divide it by a constant.")
+        largest = (x - shift).abs().nan_to_num().amax(0).clamp(min=torch.finfo(x.dtype).tiny)
+        scale = largest * ((x - shift) / largest).square().nanmean(0).sqrt()  # no square overflows
         varies = scale > 1e-6 * shift.abs() + torch.finfo(x.dtype).tiny ** 0.5  # rounding alone is no spread
         # of what nobody ever said, nothing is known
         shift, scale = shift.nan_to_num(), torch.where(varies, scale, 1)
