@@ -526,7 +526,8 @@ def test_a_normal_user_grades_too(built, tmp_path):
         subprocess.run(["bwrap", "--dev-bind", "/", "/", *show, "--", "setpriv", "--reuid=65534",
                         "--regid=65534", "--clear-groups",
                         *command(built, tmp_path / "in", tmp_path / "out")], check=True,
-                       cwd=tmp_path / "home", env=os.environ | {"HOME": str(tmp_path / "home")})
+                       cwd=tmp_path / "home", env=os.environ | {
+                           "HOME": str(tmp_path / "home"), "PYTHONPATH": str(Path(__file__).parents[2])})
     finally:
         for path, mode in modes.items():
             path.chmod(mode)
