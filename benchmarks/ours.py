@@ -21,7 +21,7 @@ from serve import serve
 from torch import nn
 
 import ilsupport as il
-from ilsupport.envs import Gymnasium, simulate
+from ilsupport.envs import Gymnasium
 
 DEVICE = torch.device(sys.argv[1] if len(sys.argv) > 1 else "cpu")
 
@@ -181,18 +181,6 @@ def gymnasium_steps(name: str, width: int, mode: str, T: int, policy: bool) -> f
     return width * T / seconds(run)
 
 
-def simulate_by_steps(eps: float, T: int, n: int, rho: float, generator: torch.Generator) -> torch.Tensor:
-    """What `simulate` draws, one step after the other."""
-    on = torch.ones(n, dtype=torch.bool, device=generator.device)
-    costs = torch.zeros(n, dtype=torch.float64, device=generator.device)
-    for _ in range(T):
-        wrong = torch.rand(n, generator=generator, device=generator.device) < eps
-        back = torch.rand(n, generator=generator, device=generator.device) < rho
-        costs += wrong | ~on
-        on = torch.where(on, ~wrong, back)
-    return costs
-
-
 def imports(line: str) -> float:
     return seconds(lambda: subprocess.run([sys.executable, "-c", line], check=True))
 
@@ -263,10 +251,6 @@ serve({
     "bare steps": lambda: native_steps(False, 65_536, 50),
     "bare steps gymnasium": lambda: gymnasium_steps("CartPole-v1", 65_536, "vector_entry_point", 20,
                                                     policy=False),
-    "events rho": lambda: seconds(lambda: simulate(0.01, 1000, 10**6, rho=0.05, generator=seeded(0))),
-    "steps rho": lambda: 10 * seconds(lambda: simulate_by_steps(0.01, 1000, 10**5, 0.05, seeded(0))),
-    "events": lambda: seconds(lambda: simulate(0.01, 1000, 10**6, generator=seeded(0))),
-    "steps": lambda: 10 * seconds(lambda: simulate_by_steps(0.01, 1000, 10**5, 0.0, seeded(0))),
     "driving features": lambda: driving_steps(500),
     "driving camera": lambda: driving_steps(50, il.Camera(device=DEVICE)),
     "import": lambda: imports("import ilsupport"),

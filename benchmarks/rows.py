@@ -114,12 +114,6 @@ ROWS = {
         "bare steps",
         [Against("gymnasium CartPoleVectorEnv", "ours", "bare steps gymnasium", 1)],
     ),
-    "events-rho": Row(
-        "Tightrope, 10⁶ × 1,000 steps, ρ = 0.05", "s", "events rho",
-        [Against("step loop", "ours", "steps rho", 20)], 3
-    ),
-    "events": Row("Tightrope, 10⁶ × 1,000 steps, ρ = 0", "s", "events",
-                  [Against("step loop", "ours", "steps", 500)], 3),
     "import": Row(
         "import ilsupport",
         "s",
