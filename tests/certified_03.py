@@ -27,7 +27,7 @@ def mixture(c: Case, variant: str | None = None) -> None:
     p_expert, p_learner = pair(c, learner)
     t = torch.arange(c.T, dtype=F64)
     t = (t - 1).clamp(min=0) if variant == "one step early" else t
-    weight = bounds.mixture_weight(eps, t)
+    weight = 1 - bounds.total_variation(eps, t)
     rest = p_learner - weight[..., None] * p_expert  # (1 - weight) q_t
     at_most(-rest, 0.0)
     equal(rest.sum(-1), 1 - weight)
@@ -40,7 +40,7 @@ def survivor_mass(c: Case, variant: str | None = None) -> None:
     at_most(f, p_expert)
     at_most(f, p_learner)
     t = torch.arange(c.T, dtype=F64) - (1 if variant == "one step early" else 0)
-    at_most(bounds.mixture_weight(c.eps, t.clamp(min=0))[..., None] * p_expert, f)
+    at_most((1 - bounds.total_variation(c.eps, t.clamp(min=0)))[..., None] * p_expert, f)
     errors = 1 - c.free[..., 0]
     first = (survivors(c, c.free) * errors[:, None]).sum(-1)
     eps_t = tabular.error_rates(c.mdp, c.expert, c.free, c.T)
@@ -61,7 +61,7 @@ def mixture_reading(c: Case, variant: str | None = None) -> None:
     chance = f.sum(-1, keepdim=True)
     equal(f, chance * p_expert)
     if variant is None:
-        equal(chance[..., 0], bounds.mixture_weight(c.eps, torch.arange(c.T, dtype=F64)))
+        equal(chance[..., 0], 1 - bounds.total_variation(c.eps, torch.arange(c.T, dtype=F64)))
 
 
 @certifies("lem-tv", "eq-tv", wrong=("mean of g doubled", "overlap dropped"))
@@ -83,9 +83,9 @@ def drift(c: Case, variant: str | None = None) -> None:
     l1 = (p_expert - p_learner).abs().sum(-1)
     t = torch.arange(c.T, dtype=F64)
     t_used = (t - 1).clamp(min=0) if variant == "one step short" else t
-    at_most(l1, bounds.drift_l1(c.eps, t_used) / (2 if variant == "L1 halved" else 1))
+    at_most(l1, 2 * bounds.total_variation(c.eps, t_used) / (2 if variant == "L1 halved" else 1))
     at_most(l1 / 2, bounds.total_variation(c.eps, t_used) / (2 if variant == "total variation halved" else 1))
-    at_most(bounds.drift_l1(c.eps, t), 2 * c.eps * t)
+    at_most(2 * bounds.total_variation(c.eps, t), 2 * c.eps * t)
     p_expert, p_learner = pair(c, c.free)
     summed = bounds.drift_average(tabular.error_rates(c.mdp, c.expert, c.free, c.T))
     at_most((p_expert - p_learner).abs().sum(-1), summed / (2 if variant == "average halved" else 1))
@@ -167,7 +167,7 @@ def tightrope_exact(c: Case, variant: str | None = None) -> None:
 def average(c: Case, variant: str | None = None) -> None:
     eps_t = tabular.error_rates(c.mdp, c.expert, c.free, c.T)
     bound = bounds.average(eps_t)
-    at_most(bound, bounds.average_sup(eps_t.mean(-1), c.T))
+    at_most(bound, bounds.textbook(eps_t.mean(-1), c.T))
     claimed = bound - eps_t.sum(-1) if variant == "one step short" else bound
     claimed = claimed / 2 if variant == "constant halved" else claimed
     at_most(tabular.expected_cost(disagreeing(c), c.free, c.T), claimed)
@@ -184,7 +184,7 @@ def average_tight(c: Case, variant: str | None = None) -> None:
     at_most(eps_t.mean(), c.eps)
     paid = {None: c.T, "mistake itself free": c.T - 1, "constant halved": c.T / 2}[variant]
     equal(tabular.expected_cost(mdp, learner, c.T), at_start * paid)
-    equal(bounds.average(eps_t), min(bounds.average_sup(c.eps, c.T), c.T))
+    equal(bounds.average(eps_t), min(bounds.textbook(c.eps, c.T), c.T))
 
 
 @certifies("prop-sharp-not-average", "eq-sharp-not-average", wrong=("error spread evenly",))
@@ -201,7 +201,7 @@ def sharp_not_average(c: Case, variant: str | None = None) -> None:
     at_most(parabola * (1 + 0.3 * (T - 1) / (T + 1)), cost)  # T^2 is that much above T (T + 1) / 2, and more
     at_most(bounds.sharp(eps, T), parabola)
     equal(tabular.error_rates(mdp, expert, learner, T).mean(), eps)
-    equal(cost, bounds.average_sup(eps, T))
+    equal(cost, bounds.textbook(eps, T))
 
 
 # -- page 3: values, recovery
@@ -227,7 +227,7 @@ def performance_difference(c: Case, variant: str | None = None) -> None:
 def value(c: Case, variant: str | None = None) -> None:
     """Any rewards in [0, 1], here 1 - task cost; the learner may be stochastic and the gap of either sign."""
     eps_t = tabular.error_rates(c.mdp, c.expert, c.free, c.T)
-    bound = bounds.value_gap(eps_t)
+    bound = bounds.average(eps_t)
     claimed = {None: bound, "constant halved": bound / 2, "one step short": bound - eps_t.sum(-1)}[variant]
     expert = tabular.one_hot(c.expert, c.mdp.cost.shape[-1])
     gap = tabular.expected_cost(c.task, c.free, c.T) - tabular.expected_cost(c.task, expert, c.T)
@@ -301,7 +301,7 @@ def discounted(c: Case, variant: str | None = None) -> None:
     limit = bounds.discounted_sharp(eps, c.gamma)
     at_most(cost, limit / (2 if variant == "constant halved" else 1))
     at_most(limit, bounds.discounted_average(eps, c.gamma))
-    at_most(bounds.discounted_average(eps, c.gamma), bounds.discounted_textbook(eps, c.gamma))
+    at_most(bounds.discounted_average(eps, c.gamma), eps * (1 + c.gamma) / (1 - c.gamma) ** 2)
     bound = bounds.discounted_average(error, c.gamma) / (2 if variant == "average halved" else 1)
     bound = bound * (1 - c.gamma) if variant == "one factor 1/(1 - gamma)" else bound
     expert = tabular.one_hot(c.expert, c.mdp.cost.shape[-1])
@@ -316,4 +316,4 @@ def discounted(c: Case, variant: str | None = None) -> None:
     J_T = tabular.own_error_rates(c.mdp, c.expert, c.free, len(T)).cumsum(-1)
     equal((chance * J_T).sum(-1), tabular.discounted_cost(disagreeing(c), c.free, c.gamma))
     equal((chance * bounds.sharp(c.eps, T)).sum(), bounds.discounted_sharp(c.eps, c.gamma))
-    equal((chance * bounds.textbook(c.eps, T)).sum(), bounds.discounted_textbook(c.eps, c.gamma))
+    equal((chance * bounds.textbook(c.eps, T)).sum(), c.eps * (1 + c.gamma) / (1 - c.gamma) ** 2)

@@ -58,7 +58,7 @@ def beta_mixing(c: Case, variant: str | None = None) -> None:
         l1 = moved.abs().sum(-1)
         at_most(l1, claimed)
         at_most(moved.mean(-2).abs().sum(-1), claimed)  # averaged over steps, as thm-dagger uses it
-        at_most(l1, bounds.drift_l1(beta, torch.arange(T, dtype=F64)))
+        at_most(l1, 2 * bounds.total_variation(beta, torch.arange(T, dtype=F64)))
 
 
 @certifies("thm-dagger", "eq-dagger", wrong=("mixing dropped", "regret dropped"))

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 import ilsupport as il
-from ilsupport.envs import simulate
+from ilsupport import tabular
 from ilsupport.runs import grid, sweep
 
 joblib = pytest.importorskip("joblib", reason="needs the extra ilsupport[sweeps]")
 
 
 def cost(eps, T, seed):
-    return list(il.Estimate.of(simulate(eps, T, 200, generator=il.generator(seed))))
+    walks = tabular.simulate(tabular.tightrope(), tabular.tightrope_learner(eps), T, 200, il.generator(seed))
+    return list(il.Estimate.of(walks))
 
 
 SETTINGS = grid(eps=[0.01, 0.1], T=[5, 50], seed=range(2))

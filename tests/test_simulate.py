@@ -1,22 +1,15 @@
 """Sampling the times of falls and returns gives the distribution that walking step by step gives."""
-import pytest
+import sys
+from pathlib import Path
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ilsupport import bounds, generator
-from ilsupport.envs import simulate
 
-
-def simulate_by_steps(eps, T, n, *, rho, generator):
-    """The same learner, one step after the other."""
-    on, costs = torch.ones(n, dtype=torch.bool), torch.zeros(n, dtype=torch.float64)
-    for _ in range(T):
-        wrong, back = torch.rand(n, generator=generator) < eps, torch.rand(n, generator=generator) < rho
-        costs += wrong | ~on
-        on = torch.where(on, ~wrong, back)
-    return costs
-
+sys.path.append(str(Path(__file__).resolve().parent.parent / "benchmarks"))
+from walks import simulate, simulate_by_steps  # noqa: E402
 
 probability = st.sampled_from([0.0, 0.003, 0.05, 0.5, 1.0])
 
@@ -44,10 +37,3 @@ def test_mean_is_the_exact_cost(eps, rho, T):
 
 def test_runs_where_its_generator_lives(device):
     assert simulate(0.1, 50, 10, rho=0.2, generator=generator(0, device)).device.type == device.type
-
-
-@pytest.mark.parametrize("bad", [dict(eps=1.1), dict(eps=-0.1), dict(eps=float("nan")), dict(rho=2.0),
-                                 dict(T=0), dict(n=0)])
-def test_bad_numbers_are_refused(bad):
-    with pytest.raises(ValueError):
-        simulate(**{"eps": 0.1, "T": 10, "n": 5, "generator": generator(0), **bad})

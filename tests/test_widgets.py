@@ -15,8 +15,7 @@ import torch
 import traitlets
 
 import ilsupport as il
-from ilsupport import bounds, generator, plots
-from ilsupport.envs import simulate
+from ilsupport import bounds, generator, plots, tabular
 from ilsupport.widgets import BoundsExplorer, Drive, Film, Frames, StaticWidget, resimulate
 from ilsupport.widgets.static import SCRIPTS, page_script
 
@@ -82,15 +81,16 @@ def test_under_A_the_early_mistakes_are_exactly_tight():
                 if rho == 0:
                     assert exact == pytest.approx(best)
                     if eps * T <= 1:
-                        assert exact == pytest.approx(bounds.average_sup(eps, T))
+                        assert exact == pytest.approx(bounds.textbook(eps, T))
 
 
 @pytest.mark.parametrize(("eps", "rho", "T"), [(0.05, 0.0, 40), (0.05, 0.2, 40), (0.5, 1.0, 30),
                                                (1.0, 0.5, 12), (0.3, 0.05, 25)])
-def test_simulated_costs_have_the_distribution_of_envs_simulate(eps, rho, T):
+def test_simulated_costs_have_the_distribution_of_walks_in_the_twin(eps, rho, T):
     n = 20_000
     ours = torch.tensor(in_javascript(BoundsExplorer(), f'[...simulate("S", {eps}, {rho}, {T}, {n}, 5)]'))
-    theirs = simulate(eps, T, n, rho=rho, generator=generator(3))
+    twin, learner = tabular.tightrope(rho), tabular.tightrope_learner(eps)
+    theirs = tabular.simulate(twin, learner, T, n, generator(3))
     counts = [torch.bincount(costs.long(), minlength=T + 1) for costs in (ours, theirs)]
     both = (counts[0] + counts[1]).double()
     seen = both >= 20

@@ -6,8 +6,7 @@ from ilsupport.envs.camera import Camera
 from ilsupport.envs.driving import Driving
 from ilsupport.envs.fork import Fork
 from ilsupport.envs.reach import Reach
-from ilsupport.envs.tightrope import Tightrope, simulate
+from ilsupport.envs.tightrope import Tightrope
 from ilsupport.envs.window import Window
 
-__all__ = ["BrakeLight", "Camera", "Driving", "Env", "Fork", "Gymnasium", "Reach", "Tightrope", "simulate",
-           "Window"]
+__all__ = ["BrakeLight", "Camera", "Driving", "Env", "Fork", "Gymnasium", "Reach", "Tightrope", "Window"]

@@ -7,7 +7,6 @@ contains.
 from __future__ import annotations
 
 import functools
-import math
 
 import gymnasium
 import numpy as np
@@ -15,7 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ilsupport._checks import check_horizon, check_probability
+from ilsupport._checks import check_probability
 from ilsupport.envs.base import Device, Env
 
 LEAN_LEFT, LEAN_RIGHT, CLIMB = 0, 1, 2
@@ -83,42 +82,3 @@ class Tightrope(Env):
         torch.add(on, 1, out=obs[:, 0])
         self._obs = obs.sub_(1)
         return obs.clone()
-
-
-def simulate(eps: float, T: int, n: int, *, rho: float = 0.0,
-             generator: torch.Generator) -> Float[Tensor, "n"]:
-    """Costs of `n` trajectories of the two-state learner, without a network and without a step loop.
-
-    The learner errs with probability `eps` at every step on the rope and never climbs off it. Only the times
-    of its falls and returns are drawn, each a geometric number of steps; the costs have the distribution of
-    walks step by step exactly (pages 3 and 4). float64, on the generator's device. Raises ValueError for eps
-    or rho outside [0, 1], T or n below 1.
-    """
-    check_probability("eps", eps)
-    check_probability("rho", rho)
-    check_horizon(T)
-    check_horizon(n, "number of trajectories n")
-    costs = torch.zeros(n, dtype=torch.float64, device=generator.device)
-    for chunk in costs.split(2**16):  # stays in the processor's cache
-        now, rows = torch.zeros_like(chunk), None
-        while len(now):
-            fall = now + _geometric(eps, len(now), generator)
-            back = fall + 1 + (T if rho == 0 else 1 + _geometric(rho, len(now), generator))
-            paid = (back.clamp(max=T) - fall).clamp_(min=0)
-            if rows is None:
-                chunk.copy_(paid)
-            else:
-                chunk.index_add_(0, rows, paid)
-            if rho == 0:
-                break
-            running = (back < T).nonzero().squeeze(1)
-            rows, now = running if rows is None else rows[running], back[running]
-    return costs
-
-
-def _geometric(p: float, n: int, generator: torch.Generator) -> Tensor:
-    """Failures before the first success of probability `p`, by inverting the distribution function."""
-    if p in (0, 1):
-        return torch.full((n,), 0.0 if p == 1 else torch.inf, dtype=torch.float64, device=generator.device)
-    uniform = torch.rand(n, generator=generator, dtype=torch.float64, device=generator.device)
-    return uniform.log_().mul_(1 / math.log1p(-p)).floor_()

@@ -14,7 +14,7 @@ class BoundsExplorer(StaticWidget):
 
     S: the learner errs with chance eps at every step on the rope. Drawn are the textbook bound, the sharp
     bound, and the exact and simulated cost with recovery rho (`bounds.textbook`, `sharp`, `recovery`;
-    `envs.simulate`). A: only the mean of its errors is eps, and it makes them as early as it can, eps_t =
+    `tabular.simulate`). A: only the mean of its errors is eps, and it makes them as early as it can, eps_t =
     min(1, max(0, eps T - t)): the exactly tight example of thm-average. Drawn are eps T^2, the best bound T
     min(1, eps T), and the same two costs.
 
