@@ -6,9 +6,8 @@ Ross, Gordon and Bagnell (2011), algorithm 3.1. The loop of collecting, aggregat
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,12 +17,11 @@ from torch import Tensor
 from ilsupport._checks import check_probability
 from ilsupport.bc import History, fit
 from ilsupport.envs.base import Env
-from ilsupport.files import write_tensors
 from ilsupport.identity import describe
 from ilsupport.policies.base import Policy, in_mode
 from ilsupport.random import rand
 from ilsupport.rollout import Act, actor, rollout
-from ilsupport.runs import KIND, Log, Progress, check_same, newest
+from ilsupport.runs import Log, Progress, once
 from ilsupport.trajectories import Trajectories
 
 Schedule = Callable[[int], float]
@@ -114,20 +112,25 @@ def dagger(env: Env, expert: Policy | Act, new_policy: NewPolicy, *, rounds: int
         if i == 0 and data is not None:
             return [data] * students, {"beta": share}
 
-        def play() -> Trajectories:
+        def ask() -> dict:
             learner = last or policy
             with in_mode(learner, training=False), in_mode(expert, training=False):
                 act = mixed(actor(expert), actor(learner), share, generator)
                 played = rollout(env, act, n * students, generator=generator, horizon=horizon)
                 # An expert that drove has said what it would do: people are slow, so nobody is asked twice.
-                return replace(played, labels=played.actions) if share == 1 else played.label(actor(expert))
+                played = replace(played, labels=played.actions) if share == 1 else played.label(actor(expert))
+            return {"episodes": played.columns(), "generator": generator.get_state()}
 
-        about = describe({"n": n, "horizon": horizon, "beta": share}) | who
-        batch = play() if folder is None else _kept(folder, i, about, generator, play)
+        about = describe({"n": n, "horizon": horizon, "beta": share, "generator": generator.get_state()})
+        found = once(None if folder is None else folder / f"round-{i}.labels", about | who, ask)
+        generator.set_state(found["generator"])
+        batch = Trajectories(**found["episodes"]).to(env.device)
         return [batch[k * n:(k + 1) * n] for k in range(students)], {"beta": share}
 
-    folder = None if checkpoint is None else Path(checkpoint)
-    who = {} if folder is None else {"env": describe(env), "expert": describe(expert)}
+    folder, who = None if checkpoint is None else Path(checkpoint), {}
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        who = {"env": describe(env), "expert": describe(expert)}
     return rounds_of(collect, new_policy, rounds=rounds, generator=generator, train=train, folder=folder,
                      hook=lambda: Progress("dagger", "round", rounds, shown=progress, log=log))
 
@@ -163,24 +166,3 @@ def rounds_of(collect: Collect, new_policy: NewPolicy, *, rounds: int, generator
             if interrupt is not None:
                 raise interrupt
             last = policy
-
-
-def _kept(folder: Path, i: int, about: dict, generator: torch.Generator,
-          collect: Callable[[], Trajectories]) -> Trajectories:
-    """The labelled episodes of round `i`: from the folder if they are there, else collected and put there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path, about = folder / f"round-{i}.labels", {**about, "generator": describe(generator.get_state())}
-    try:
-        found = newest(path)
-    except ValueError as error:
-        found = warnings.warn(f"round {i} is collected and labelled again, its labels are damaged ({error}); "
-                              "earlier rounds stand.", stacklevel=2)
-    if found is None:
-        batch = collect()
-        tensors = {f.name: value for f in fields(batch) if (value := getattr(batch, f.name)) is not None}
-        write_tensors(path, tensors | {"generator": generator.get_state()}, about, KIND, keep_previous=True)
-        return batch
-    tensors, there = found
-    check_same(path, there, about)
-    generator.set_state(tensors.pop("generator"))
-    return Trajectories(**tensors).to(generator.device)

@@ -17,25 +17,28 @@ from ilsupport.identity import fingerprint
 VERSION = 1
 
 
-def write_atomically(path: str | os.PathLike, write: Callable[[Path], object],
-                     keep_previous: bool = False) -> None:
-    """Let `write` fill a file beside `path`, then put it in its place: an old file stays until the new one is
-    complete.
-
-    `keep_previous` leaves the old one as `<name>.previous`. Raises FileNotFoundError if the folder does not
-    exist, OSError, with what was there before left intact, if the disk is full.
-    """
+def check_folder(path: str | os.PathLike) -> Path:
+    """Return `path` if the folder it lies in exists; raise FileNotFoundError otherwise."""
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent} is not a folder, expected one to write {path.name} into; "
                                 "make it first.")
+    return path
+
+
+def write_atomically(path: str | os.PathLike, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a file beside `path`, then put it in its place: an old file stays until the new one is
+    complete.
+
+    Raises FileNotFoundError if the folder does not exist, OSError, with what was there before left intact, if
+    the disk is full.
+    """
+    path = check_folder(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         write(part)
         with open(part, "rb") as file:
             os.fsync(file.fileno())
-        if keep_previous and path.exists():
-            os.replace(path, path.with_name(f"{path.name}.previous"))
         os.replace(part, path)
     except (OSError, SafetensorError) as error:
         words = f"could not write {path} ({error}); free some space and do the same again: nothing is lost."
@@ -44,18 +47,29 @@ def write_atomically(path: str | os.PathLike, write: Callable[[Path], object],
         part.unlink(missing_ok=True)
 
 
-def write_tensors(path: str | os.PathLike, tensors: dict[str, Tensor], about: dict, kind: str,
-                  keep_previous: bool = False) -> None:
-    """Tensors and a JSON note as a safetensors file that says what `kind` of thing it holds."""
+def write_tensors(path: str | os.PathLike, tensors: dict[str, Tensor], about: object, kind: str) -> None:
+    """Tensors and a note as a safetensors file that says what `kind` of thing it holds.
+
+    The note is what JSON can hold, with tensors at any place in it. Raises TypeError for anything else.
+    """
+    tensors = dict(tensors)
+
+    def aside(x: object) -> dict[str, str]:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{x!r} cannot be written to a file, expected numbers, text, lists, dictionaries "
+                            "and tensors.")
+        tensors[name := f"about/{len(tensors)}"] = x
+        return {"tensor": name}
+
+    note = json.dumps(about, default=aside)
     # Own memory for each: safetensors refuses views, and two names may share one tensor.
     own = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in tensors.items()}
-    note = json.dumps(about)
     metadata = {"format": kind, "version": str(VERSION), "about": note, "sum": _sum(own, note)}
-    write_atomically(path, lambda part: save_file(own, part, metadata=metadata), keep_previous)
+    write_atomically(path, lambda part: save_file(own, part, metadata=metadata))
 
 
-def read_tensors(path: str | os.PathLike, kind: str) -> tuple[dict[str, Tensor], dict]:
-    """What `write_tensors` wrote.
+def read_tensors(path: str | os.PathLike, kind: str) -> tuple[dict[str, Tensor], object]:
+    """The tensors and the note that `write_tensors` wrote.
 
     Raises FileNotFoundError without a file; ValueError for a file that is truncated or altered, of another
     kind, or of a newer version of this package.
@@ -70,19 +84,20 @@ def read_tensors(path: str | os.PathLike, kind: str) -> tuple[dict[str, Tensor],
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{path} ({path.stat().st_size:,} bytes) is truncated or no safetensors file "
-                         f"({error}), expected one of kind {kind!r}; fetch or write it again.") from error
-    if metadata.get("format") != kind or not metadata.get("version", "").isdecimal():
+                         f"({error}), expected one of kind {kind!r}; fetch or make it again.") from error
+    version, note = metadata.get("version", ""), metadata.get("about", "{}")
+    if metadata.get("format") != kind or not version.isdecimal():
         raise ValueError(f"{path} is a safetensors file of something else "
                          f"({metadata.get('format', 'it does not say what')}; it holds "
                          f"{sorted(tensors)[:5]}), expected one of kind {kind!r}.")
-    if int(metadata["version"]) > VERSION:
-        raise ValueError(f"{path} has format version {metadata['version']}, expected at most {VERSION}; "
-                         "upgrade ilsupport.")
-    note = metadata.get("about", "{}")
+    if int(version) > VERSION:
+        raise ValueError(f"{path} has format version {version}, expected at most {VERSION}; upgrade "
+                         "ilsupport.")
     if metadata.get("sum") not in (None, _sum(tensors, note)):
         raise ValueError(f"{path} is damaged: its numbers or its note are not those that were written; fetch "
-                         "or write it again.")
-    return tensors, json.loads(note)
+                         "or make it again.")
+    about = json.loads(note, object_hook=lambda x: tensors.pop(x["tensor"]) if x.keys() == {"tensor"} else x)
+    return tensors, about
 
 
 def _sum(tensors: dict[str, Tensor], note: str) -> str:

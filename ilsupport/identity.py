@@ -8,8 +8,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
+import textwrap
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -17,9 +18,7 @@ from torch import Tensor, nn
 
 PLAIN = (type(None), bool, int, float, complex, str, bytes, range, np.dtype, torch.dtype, torch.device,
          torch.Size)
-
-
-LIBRARIES = ("ilsupport", "torch", "gymnasium", "builtins")  # known by the names of their classes
+NUMBERS = (Tensor, np.ndarray, np.generic)
 
 
 class Configured:
@@ -48,27 +47,23 @@ class Configured:
                 for name, value in now.get("_made_with", {}).items()}
 
 
-def named(name: str, thing):
+class named:
     """`thing`, a function or an object that can be called, under a name that tells it from others in a
     checkpoint.
 
     For what cannot be told by looking: a closure over a simulator, a client of a remote expert, a person.
     """
-    return _Named(name, thing)
 
-
-class _Named:
-    def __init__(self, name: str, thing) -> None:
+    def __init__(self, name: str, thing: Callable) -> None:
         self.name, self.thing = name, thing
 
     def __call__(self, *args, **kwargs):
         return self.thing(*args, **kwargs)
 
 
-# What a function may find in its module and answer by, besides plain values, and functions
-# and objects of its own module.
-HELD = (Tensor, np.ndarray, np.generic, list, tuple, set, frozenset, dict, nn.Module,
-        Configured, functools.partial, types.MethodType, _Named)
+# What a function may find in its module and answer by: plain values, numbers, what holds such, and things.
+HELD = (*PLAIN, *NUMBERS, list, tuple, set, frozenset, dict, nn.Module, Configured, functools.partial,
+        types.MethodType, named)
 
 
 def describe(thing: object, _inside: tuple[int, ...] = ()) -> object:
@@ -80,95 +75,90 @@ def describe(thing: object, _inside: tuple[int, ...] = ()) -> object:
     """
     if id(thing) in _inside:
         return "itself"
-    inside = (*_inside, id(thing))
     if isinstance(thing, PLAIN):
         return thing if isinstance(thing, (type(None), bool, int, float, str)) else repr(thing)
-    if isinstance(thing, (Tensor, np.ndarray, np.generic)):
+    if isinstance(thing, NUMBERS):
         return fingerprint([torch.as_tensor(thing)])
+    if isinstance(thing, type):
+        return f"{thing.__module__}.{thing.__qualname__}"
+    inside = (*_inside, id(thing))
     if isinstance(thing, (list, tuple, set, frozenset)):
         parts = sorted(thing, key=repr) if isinstance(thing, (set, frozenset)) else thing
         return [describe(part, inside) for part in parts]
-    if isinstance(thing, dict):
-        return {str(key): describe(value, inside) for key, value in thing.items()}
-    if isinstance(thing, _Named):
+    parts = thing if isinstance(thing, dict) else _parts(thing)
+    return {str(key): describe(part, inside) for key, part in parts.items()}
+
+
+def _parts(thing: object) -> dict:
+    """What a thing is made of, to be described in turn."""
+    if isinstance(thing, named):
         return {"named": thing.name}
-    if isinstance(thing, type):
-        return f"{thing.__module__}.{thing.__qualname__}"
     if isinstance(thing, functools.partial):
-        return {"partial": describe(thing.func, inside),
-                "with": describe([thing.args, thing.keywords], inside)}
-    if isinstance(thing, types.MethodType):
-        return {"method": thing.__func__.__qualname__, "of": describe(thing.__self__, inside)}
+        return {"partial": thing.func, "with": [thing.args, thing.keywords]}
+    if isinstance(thing, types.ModuleType):
+        return {"module": thing.__name__}
+    if isinstance(thing, (types.MethodType, types.BuiltinFunctionType)):
+        return {"method": thing.__qualname__, "of": thing.__self__}
     if isinstance(thing, types.FunctionType):
-        return _function(thing, inside)
-    if isinstance(thing, (types.BuiltinFunctionType, types.ModuleType)):
-        name, owner = getattr(thing, "__qualname__", thing.__name__), getattr(thing, "__self__", None)
-        alone = owner is None or isinstance(owner, (type, types.ModuleType))
-        return name if alone else {"method": name, "of": describe(owner, inside)}
-    return _object(thing, inside)
-
-
-def _object(thing: object, inside: tuple[int, ...]) -> dict:
-    about: dict = {"type": describe(type(thing)), **_own_code(type(thing))}
-    known = len(about)
+        return _function(thing)
+    parts = {"type": type(thing), **_own_code(type(thing))}
     if isinstance(thing, Configured):
-        about["settings"] = describe(thing.settings(), inside)
+        parts["settings"] = thing.settings()
     if isinstance(thing, nn.Module):
-        about["modules"] = repr(thing).split("\n")
         tensors = dict(thing.state_dict()) | dict(thing.named_buffers())
-        about["weights"] = fingerprint([x for item in tensors.items() for x in item])
-        about |= {"attributes": own} if (own := _own_values(thing)) else {}
-    if len(about) == known:
-        public = {k: v for k, v in getattr(thing, "__dict__", {}).items() if not k.startswith("_")}
-        if not public:
+        return parts | {"modules": repr(thing).split("\n"), "attributes": _own_values(thing),
+                        "weights": fingerprint([x for item in tensors.items() for x in item])}
+    if not isinstance(thing, Configured):
+        parts["attributes"] = {k: v for k, v in getattr(thing, "__dict__", {}).items() if k[0] != "_"}
+        if not parts["attributes"]:
             raise ValueError(f"cannot tell this {type(thing).__qualname__} from another one; give it a name "
                              "of its own: il.named('...', it).")
-        about["attributes"] = describe(public, inside)
-    return about
+    return parts
 
 
 def _own_code(kind: type) -> dict:
     """A hash of the methods of a class that its user wrote, and may have edited since."""
-    own = [base for base in kind.__mro__ if base.__module__.split(".")[0] not in LIBRARIES]
     held = [(name, getattr(x, "fget", getattr(x, "__func__", x)))
-            for base in own for name, x in vars(base).items()]
-    code = [_code(x.__code__) if isinstance(x, types.FunctionType) else repr((name, x)).encode()
-            for name, x in held if isinstance(x, types.FunctionType)
-            or isinstance(x, PLAIN) and not name.startswith("__")]
-    return {"code": hashlib.sha256(b"\0".join(code)).hexdigest()[:16]} if code else {}
+            for base in kind.__mro__ if not _known(base) for name, x in vars(base).items()]
+    code = [_code(x.__code__) if isinstance(x, types.FunctionType) else (name, x) for name, x in held
+            if isinstance(x, types.FunctionType) or isinstance(x, PLAIN) and not name.startswith("__")]
+    return {"code": fingerprint(code)} if code else {}
 
 
 def _own_values(module: nn.Module) -> dict:
     """The plain values that modules of a user's classes, this one or within it, keep beside weights."""
-    return {f"{where}.{name}".lstrip("."): describe(value) for where, part in module.named_modules()
-            if type(part).__module__.split(".")[0] not in LIBRARIES and not isinstance(part, Configured)
-            for name, value in vars(part).items() if not name.startswith("_") and name != "training"
-            and isinstance(value, (*PLAIN, Tensor, np.ndarray, np.generic))}
+    return {f"{where}.{name}".lstrip("."): value for where, part in module.named_modules()
+            if not _known(type(part)) and not isinstance(part, Configured)
+            for name, value in vars(part).items() if name[0] != "_" and name != "training"
+            and isinstance(value, (*PLAIN, *NUMBERS))}
 
 
-def _function(f: types.FunctionType, inside: tuple[int, ...]) -> dict:
+def _known(kind: type) -> bool:
+    """Whether the name of a class says all: it is a library's."""
+    return kind.__module__.split(".")[0] in ("ilsupport", "torch", "gymnasium", "builtins")
+
+
+def _function(f: types.FunctionType) -> dict:
     code = f.__code__
     cells = [cell.cell_contents for cell in f.__closure__ or ()]
-    used = {name: f.__globals__[name] for name in _names(code) if name in f.__globals__}
-    local = {name: value for name, value in used.items()  # libraries are known by their names
-             if isinstance(value, (*PLAIN, *HELD))
-             or getattr(value, "__module__", None) == f.__module__ and not isinstance(value, type)}
-    return {"function": f"{f.__module__}.{f.__qualname__}",
-            "code": hashlib.sha256(_code(code)).hexdigest()[:16],
-            "defaults": describe([f.__defaults__, f.__kwdefaults__], inside),
-            "closure": describe(dict(zip(code.co_freevars, cells)), inside), "uses": describe(local, inside)}
+    # Of what it finds in its module: what it may answer by, and functions and objects of that module.
+    local = {name: value for name in _names(code) if (value := f.__globals__.get(name)) is not None
+             and (isinstance(value, HELD)
+                  or getattr(value, "__module__", None) == f.__module__ and not isinstance(value, type))}
+    return {"function": f"{f.__module__}.{f.__qualname__}", "code": fingerprint([_code(code)]),
+            "defaults": [f.__defaults__, f.__kwdefaults__],
+            "closure": dict(zip(code.co_freevars, cells)), "uses": local}
 
 
 def _names(code: types.CodeType) -> set[str]:
     return set(code.co_names).union(*(_names(c) for c in code.co_consts if isinstance(c, types.CodeType)))
 
 
-def _code(code: types.CodeType) -> bytes:
+def _code(code: types.CodeType) -> list:
     # Sets come in another order in every process.
     constants = [sorted(c, key=repr) if isinstance(c, frozenset) else c for c in code.co_consts]
-    constants = [_code(c) if isinstance(c, types.CodeType) else repr(c).encode() for c in constants]
-    return b"\0".join([code.co_code, repr(code.co_names).encode(), repr(code.co_varnames).encode(),
-                       *constants])
+    constants = [_code(c) if isinstance(c, types.CodeType) else c for c in constants]
+    return [code.co_code, code.co_names, code.co_varnames, constants]
 
 
 def fingerprint(parts: Sequence) -> str:
@@ -186,19 +176,13 @@ def fingerprint(parts: Sequence) -> str:
 
 def differences(there: object, here: object, where: str = "") -> list[str]:
     """Where two descriptions differ, in words: "policy.settings.std: 0.1 there, 0.5 here"."""
-    if isinstance(there, dict) and isinstance(here, dict):
-        keys = [*there, *(key for key in here if key not in there)]
-        return [line for key in keys
-                for line in differences(there.get(key), here.get(key), f"{where}.{key}" if where else key)]
     if isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
-        return [line for k,
-                pair in enumerate(zip(there, here)) for line in differences(*pair, f"{where}[{k}]")]
-    return [] if there == here else [f"{where}: {_short(there)} there, {_short(here)} here"]
-
-
-def _short(x: object) -> str:
-    text = repr(x)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+        there, here = dict(enumerate(there)), dict(enumerate(here))
+    if isinstance(there, dict) and isinstance(here, dict):
+        return [line for key in there | here
+                for line in differences(there.get(key), here.get(key), f"{where}.{key}".lstrip("."))]
+    said = [textwrap.shorten(repr(x), 60) for x in (there, here)]
+    return [] if there == here else [f"{where}: {said[0]} there, {said[1]} here"]
 
 
 def _draws(value: object) -> bool:

@@ -4,21 +4,20 @@ Other people's formats are in `ilsupport.interop`.
 """
 from __future__ import annotations
 
+import json
 import os
-from dataclasses import fields
 
-import numpy as np
 import torch
 
 from ilsupport import policies
 from ilsupport.envs.camera import Camera
 from ilsupport.files import read_tensors, write_tensors
+from ilsupport.identity import NUMBERS
 from ilsupport.policies import Policy
 from ilsupport.random import generator
 from ilsupport.trajectories import Trajectories
 
 KIND, POLICY = "ilsupport.Trajectories", "ilsupport.Policy"
-NETS = {net.__name__: net for net in (policies.MLP, policies.GRU, policies.Transformer)}
 KNOWN = {name: getattr(policies, name) for name in policies.__all__} | {"Camera": Camera}
 
 
@@ -27,10 +26,7 @@ def save(trajectories: Trajectories, path: str | os.PathLike) -> None:
 
     Raises FileNotFoundError if the folder does not exist.
     """
-    write_tensors(path,
-                  {f.name: value for f in fields(trajectories)
-                   if (value := getattr(trajectories, f.name)) is not None},
-                  {}, KIND)
+    write_tensors(path, trajectories.columns(), {}, KIND)
 
 
 def load(path: str | os.PathLike, device: torch.device | str = "cpu") -> Trajectories:
@@ -53,7 +49,7 @@ def save_policy(policy: Policy, path: str | os.PathLike) -> None:
     file can hold: save its head, and put the view back around what `load_policy` gives. Raises TypeError for
     what cannot be made again from a file, FileNotFoundError if the folder does not exist.
     """
-    write_tensors(path, policy.state_dict(), {"policy": _recipe(policy)}, POLICY)
+    write_tensors(path, policy.state_dict(), {"policy": json.dumps(policy, default=_recipe)}, POLICY)
 
 
 def load_policy(path: str | os.PathLike, device: torch.device | str = "cpu") -> Policy:
@@ -65,49 +61,37 @@ def load_policy(path: str | os.PathLike, device: torch.device | str = "cpu") -> 
     tensors, about = read_tensors(path, POLICY)
     try:
         dtype = next(t.dtype for t in tensors.values())  # which may not be what it was made with
-        policy = _made(about["policy"]).to(dtype)
+        policy = json.loads(about["policy"], object_hook=_made).to(dtype)
         policy.load_state_dict(tensors)
-    except (KeyError, TypeError, ValueError, RuntimeError, StopIteration) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, StopIteration) as error:
         raise ValueError(f"{path} holds no whole policy: {error}") from error
     return policy.to(device)
 
 
 def _recipe(part: object) -> object:
-    """Type and settings of a policy and of what it is made of, in what JSON can hold."""
-    if isinstance(part, (Policy, Camera)):
-        name = type(part).__name__
-        if KNOWN.get(name) is not type(part) or name == "View":
-            raise TypeError(f"a {name} cannot be made again from a file, expected one of this package's "
-                            "heads, Chunked or Seeing; save its state_dict, or the head in it.")
-        recipe = {"type": name, "students": getattr(part, "students", None)}
-        return recipe | {"settings": {key: _recipe(value) for key, value in part.settings().items()}}
-    if isinstance(part, type) and NETS.get(part.__name__) is part:
-        return {"net": part.__name__}
+    """What JSON cannot hold of a policy: a part by its type and settings, networks and dtypes by their names.
+    """
+    kind = part if isinstance(part, type) else type(part)
+    ours = KNOWN.get(kind.__name__) is kind and kind is not policies.View
+    if ours and isinstance(part, type):
+        return {"class": kind.__name__}
+    if ours:
+        return {"type": kind.__name__, "students": getattr(part, "students", None), **part.settings()}
     if isinstance(part, torch.dtype):
         return {"dtype": str(part).removeprefix("torch.")}
     if isinstance(part, torch.device):
-        return str(part.type) if part.type == "cpu" else "cpu"
-    if isinstance(part, (list, tuple)):
-        return {"tuple": [_recipe(x) for x in part]}
-    if isinstance(part, (torch.Tensor, np.ndarray, np.generic)):
-        return _recipe(part.tolist())
-    if part is None or isinstance(part, (bool, int, float, str)):
-        return part
-    raise TypeError(f"{part!r} cannot be written to a file, expected numbers, text, and the networks of this "
-                    "package.")
+        return "cpu"
+    if isinstance(part, NUMBERS):
+        return part.tolist()
+    raise TypeError(f"a {kind.__name__} cannot be made again from a file, expected this package's heads and "
+                    "networks, Chunked or Seeing, and numbers; save its state_dict, or the head in it.")
 
 
-def _made(recipe: object) -> object:
-    if not isinstance(recipe, dict):
-        return recipe
-    if "tuple" in recipe:
-        return tuple(_made(x) for x in recipe["tuple"])
-    if "net" in recipe:
-        return NETS[recipe["net"]]
-    if "dtype" in recipe:
-        return getattr(torch, recipe["dtype"])
-    made, settings = KNOWN[recipe["type"]], {key: _made(value) for key, value in recipe["settings"].items()}
-    if issubclass(made, policies.Head):
-        students = recipe["students"]  # whatever the draw: the weights follow
+def _made(recipe: dict) -> object:
+    if "type" not in recipe:
+        return KNOWN[recipe["class"]] if "class" in recipe else getattr(torch, recipe["dtype"])
+    kind, students = KNOWN[recipe.pop("type")], recipe.pop("students")
+    settings = {key: tuple(value) if isinstance(value, list) else value for key, value in recipe.items()}
+    if issubclass(kind, policies.Head):  # whatever the draw: the weights follow
         settings["generator"] = generator(0) if students is None else [generator(0)] * students
-    return made(**settings)
+    return kind(**settings)

@@ -199,10 +199,13 @@ class Trajectories:
         wrong = ((self.actions - self.labels).abs() > tolerance).reshape(*self.mask.shape, -1).any(2)
         return (wrong & self.mask).sum(1).to(self.rewards.dtype)
 
+    def columns(self) -> dict[str, Tensor]:
+        """What there is of it, by name."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
     def to(self, device: torch.device | str) -> Trajectories:
         """The same episodes on another device."""
         return self._each(lambda value: value.to(device))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Trajectories:
-        return Trajectories(*(None if (value := getattr(self, f.name)) is None else change(value)
-                              for f in fields(self)))
+        return Trajectories(**{name: change(value) for name, value in self.columns().items()})

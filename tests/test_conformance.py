@@ -3,6 +3,7 @@
 What only one head does stands in the file of that head.
 """
 import copy
+import json
 from functools import partial
 
 import pytest
@@ -674,8 +675,9 @@ def test_damaged_and_foreign_policies_are_refused(tmp_path):
     with pytest.raises(ValueError, match="something else"):
         il.save_policy(make("gaussian"), path)
         il.load(path)
-    for about in ({}, {"policy": {"type": "os.system", "settings": {}, "students": None}},
-                  {"policy": {"type": "Gaussian", "settings": {"obs_dim": 3}, "students": None}}):
+    for recipe in ({}, {"type": "os.system", "students": None}, {"class": "os.system"}, {"dtype": "system"},
+                   {"type": "Gaussian", "students": None, "obs_dim": 3}, {"class": "Gaussian"}, 3):
+        about = {"policy": json.dumps(recipe)}
         write_tensors(path, make("gaussian").state_dict(), about, "ilsupport.Policy")
         with pytest.raises(ValueError, match="holds no whole policy"):
             il.load_policy(path)
