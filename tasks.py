@@ -23,6 +23,8 @@ INSTALLED = "ilsupport-installed.json"  # in the environment: what it was instal
 CONDA_ENVIRONMENT = "imitation-learning"  # the name in environment.yml
 PYTHONS = (3, 11), (3, 13)  # the oldest and the newest for which constraints.txt is tested
 START_PAGE = "/lab/tree/notebooks/index.md"
+# One thread: the networks are small, and on a busy machine a second one waits longer than it works.
+KERNELS = {"OMP_NUM_THREADS": "1", "JUPYTER_PREFER_ENV_PATH": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 
 
 def say(text: str) -> None:
@@ -134,17 +136,20 @@ def install(*wanted: str) -> Path:
 # --- the book ---
 
 
+def write_homework(python: Path) -> None:
+    """Write the pages of the homework, which the table of contents names."""
+    if run(python, "coursework/source.py", "notebooks"):
+        stop("the pages of the homework could not be written")
+
+
 def build(python: Path, *pages: str) -> None:
     """Execute the pages that have to be, these in any case, and build the site, with every warning an error.
 
     Exits when that fails. Each step does nothing where nothing changed (notebooks/_ext/execute.py says what
     counts).
     """
-    if run(python, "coursework/source.py", "notebooks"):
-        stop("the pages of the homework could not be written")
-    # One thread: the networks are small, and on a busy machine a second one waits longer than it works.
-    settings = {"OMP_NUM_THREADS": "1", "JUPYTER_PREFER_ENV_PATH": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-    if run(python, "notebooks/_ext/execute.py", BUILD, *pages, **settings):
+    write_homework(python)
+    if run(python, "notebooks/_ext/execute.py", BUILD, *pages, **KERNELS):
         stop("not every page could be executed; above stands which, and why.")
     parts = digest(ROOT / "notebooks", ROOT / "book.yml", ROOT / "ilsupport" / "widgets",
                    ROOT / "constraints.txt")
@@ -158,7 +163,7 @@ def build(python: Path, *pages: str) -> None:
     # --all reads every page again, or a warning would be seen only once. What was executed comes from a
     # cache.
     if run(python, "-c", "from jupyter_book.cli.main import main; main()", "build", "notebooks", "--all",
-           "--config", "book.yml", "--path-output", ".", "-W", "-n", "--keep-going", **settings):
+           "--config", "book.yml", "--path-output", ".", "-W", "-n", "--keep-going", **KERNELS):
         stop("the book did not build: an error above says where, or a warning, which counts as one.")
     BUILT_FROM.write_text(json.dumps(key))
 
@@ -237,13 +242,20 @@ def bench(arguments: list[str]) -> None:
     sys.exit(run(install("test"), "benchmarks/bench.py", *arguments))
 
 
+def reseed(arguments: list[str]) -> None:
+    """execute pages with all seeds moved, ten times, and count how often each assertion holds (hours)"""
+    python = install("book")
+    write_homework(python)
+    sys.exit(run(python, "notebooks/_ext/reseed.py", BUILD, *arguments, **KERNELS))
+
+
 def clean(_: list[str]) -> None:
     """remove what was built (the environment in .venv stays)"""
     shutil.rmtree(BUILD, ignore_errors=True)
 
 
 COMMANDS = {"book": book, "test": test, "test-all": test_all, "lab": lab, "homework": homework,
-            "shots": shots, "bench": bench, "notebooks": notebooks, "clean": clean}
+            "shots": shots, "bench": bench, "reseed": reseed, "notebooks": notebooks, "clean": clean}
 
 
 def main() -> None:

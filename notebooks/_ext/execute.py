@@ -17,6 +17,7 @@ import re
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,18 +117,28 @@ def at_once() -> int:
     return max(1, min(cores, int(psutil.virtual_memory().available / MEMORY)))
 
 
+async def run_cells(notebook: nbformat.NotebookNode, timeout: float, **options: bool) -> None:
+    """Run a notebook's cells in a kernel of its own, among the pages. Raises what nbclient does."""
+    client = NotebookClient(notebook, timeout=timeout, kernel_name="python3", store_widget_state=False,
+                            record_timing=False, resources={"metadata": {"path": str(PAGES)}}, **options)
+    with tempfile.TemporaryDirectory() as sockets:
+        kernel = client.create_kernel_manager()
+        if os.name != "nt":  # files, not ports, for which two kernels that start at once could race
+            kernel.transport, kernel.ip = "ipc", str(Path(sockets) / "kernel")
+        await client.async_execute()
+
+
+def warned(cell: nbformat.NotebookNode) -> str:
+    """What the cell wrote to standard error."""
+    return "".join(o.text for o in cell.outputs if o.output_type == "stream" and o.name == "stderr")
+
+
 async def execute(page: Page, timeout: float) -> float:
-    """Run the page's cells in a kernel of its own; returns the seconds it took. Raises Wrong: where, why."""
+    """Run the page's cells; returns the seconds it took. Raises Wrong: where, why."""
     start = time.monotonic()
-    client = NotebookClient(page.notebook, timeout=timeout, kernel_name="python3", store_widget_state=False,
-                            record_timing=False, resources={"metadata": {"path": str(PAGES)}})
     try:
-        with tempfile.TemporaryDirectory() as sockets:
-            if page.code:
-                kernel = client.create_kernel_manager()
-                if os.name != "nt":  # files, not ports, for which two kernels that start at once could race
-                    kernel.transport, kernel.ip = "ipc", str(Path(sockets) / "kernel")
-                await client.async_execute()
+        if page.code:
+            await run_cells(page.notebook, timeout)
     except CellExecutionError as error:
         failed = [cell for cell in page.code if any(o.output_type == "error" for o in cell.outputs)]
         raise Wrong(f"{page.where(failed[-1])}: {error.ename}: {error.evalue}\n{error.traceback}") from error
@@ -137,8 +148,7 @@ async def execute(page: Page, timeout: float) -> float:
     except DeadKernelError as error:
         raise Wrong(f"{page.name}.md: its Python died, most often because the memory is full") from error
     for cell in page.code:
-        said = "".join(o.text for o in cell.outputs if o.output_type == "stream" and o.name == "stderr")
-        if said:
+        if said := warned(cell):
             raise Wrong(f"{page.where(cell)}: a warning on standard error, which counts as an error:\n{said}")
     return time.monotonic() - start
 
@@ -156,8 +166,8 @@ def keep(page: Page, seconds: float) -> None:
 class Progress:
     """Says which page is done and how long it took, which ones are running, and what is left."""
 
-    def __init__(self, pages: list[Page], lanes: int) -> None:
-        self.left, self.total, self.lanes = list(pages), len(pages), lanes
+    def __init__(self, jobs: list, lanes: int) -> None:
+        self.left, self.total, self.lanes = list(jobs), len(jobs), lanes
         self.running: dict[str, float] = {}
 
     def say(self, what: str) -> None:
@@ -165,10 +175,10 @@ class Progress:
         busy = ", ".join(f"{name} for {now - since:.0f} s" for name, since in self.running.items())
         print(f"    {what}{f'   (running: {busy})' if busy else ''}", flush=True)
 
-    def ended(self, page: Page, seconds: float, problem: str = "") -> None:
-        del self.running[page.name]
-        self.left.remove(page)
-        self.say(f"[{self.total - len(self.left)}/{self.total}] {seconds:5.1f} s  {page.name}{problem}")
+    def ended(self, job, seconds: float, problem: str = "") -> None:
+        del self.running[job.name]
+        self.left.remove(job)
+        self.say(f"[{self.total - len(self.left)}/{self.total}] {seconds:5.1f} s  {job.name}{problem}")
 
     async def signs_of_life(self) -> None:
         while True:
@@ -178,35 +188,48 @@ class Progress:
     def remaining(self) -> str:
         """From what each page took the last time; nothing is said where a page has no last time."""
         now = time.monotonic()
-        left = [page.seconds - now + self.running.get(page.name, now) for page in self.left]
-        known = all(page.last for page in self.left) and min(left) > 0
+        left = [job.seconds - now + self.running.get(job.name, now) for job in self.left]
+        known = all(job.last for job in self.left) and min(left) > 0
         return f"... about {sum(left) / self.lanes:.0f} s to go" if known else "..."
 
 
-async def execute_all(pages: list[Page], timeout: float) -> list[str]:
-    """Execute and store these pages, the longest first; returns what went wrong. No page stops another."""
-    lanes, wrong = min(at_once(), len(pages)), []
-    progress = Progress(pages, lanes)
-    queue = sorted(pages, key=lambda page: -page.seconds)
+async def in_lanes(jobs: list, work: Callable[..., Awaitable[float]], what: str = "page") -> list[str]:
+    """Do the work of every job, as many at once as the machine bears, the longest first; returns what went
+    wrong. No job stops another.
+
+    A job has a `name`, `seconds` that it may take, and `last`, which is None where that is a guess. Its work
+    returns the seconds that it took, or raises Wrong.
+    """
+    lanes, wrong = min(at_once(), len(jobs)), []
+    progress = Progress(jobs, lanes)
+    queue = sorted(jobs, key=lambda job: -job.seconds)
 
     async def lane() -> None:
         while queue:
-            page, start = queue.pop(0), time.monotonic()
-            progress.running[page.name] = start
+            job, start = queue.pop(0), time.monotonic()
+            progress.running[job.name] = start
             try:
-                keep(page, await execute(page, timeout))
-                progress.ended(page, page.seconds)
+                progress.ended(job, await work(job))
             except Wrong as problem:
                 wrong.append(str(problem))
-                progress.ended(page, time.monotonic() - start, "  FAILED")
+                progress.ended(job, time.monotonic() - start, "  FAILED")
 
-    print(f"==> Executing {len(pages)} page{'s' * (len(pages) != 1)}, {lanes} at once", flush=True)
+    print(f"==> Executing {len(jobs)} {what}{'s' * (len(jobs) != 1)}, {lanes} at once", flush=True)
     alive = asyncio.create_task(progress.signs_of_life())
     try:
         await asyncio.gather(*(lane() for _ in range(lanes)))
     finally:
         alive.cancel()
     return wrong
+
+
+async def execute_all(pages: list[Page], timeout: float) -> list[str]:
+    """Execute and store these pages; returns what went wrong."""
+    async def work(page: Page) -> float:
+        keep(page, await execute(page, timeout))
+        return page.seconds
+
+    return await in_lanes(pages, work)
 
 
 # --- what the site gets ---
@@ -232,19 +255,26 @@ def contents() -> list[str]:
     return [toc["root"], *(chapter["file"] for part in toc.get("parts", []) for chapter in part["chapters"])]
 
 
-def build(target: Path, named: list[str]) -> None:
-    """Execute what has to be, and the named pages, and hand all to the site. Raises Wrong."""
+def whole_book(named: list[str], executed: Path) -> tuple[list[Page], float]:
+    """Every page, and the seconds that a cell may take. Raises Wrong if one of the named is no page."""
     names, settings = contents(), yaml.safe_load((ROOT / "book.yml").read_text(encoding="utf-8"))
     if unknown := [name for name in named if name not in names]:
         raise Wrong(f"There is no page {unknown[0]!r}, expected one of {', '.join(names)}")
+    return read(names, settings, executed), settings["execute"]["timeout"]
+
+
+def build(target: Path, named: list[str]) -> None:
+    """Execute what has to be, and the named pages, and hand all to the site. Raises Wrong."""
     executed = target / "executed"
     executed.mkdir(parents=True, exist_ok=True)
-    pages = read(names, settings, executed)
+    pages, timeout = whole_book(named, executed)
     due = [page for page in pages if page.name in named or not page.fresh]
     if not due:
         print("==> No page has to be executed", flush=True)
-    elif wrong := asyncio.run(execute_all(due, settings["execute"]["timeout"])):
-        raise Wrong("\n\n".join(["", *wrong, f"{len(wrong)} of {len(due)} pages failed"]))
+    elif wrong := asyncio.run(execute_all(due, timeout)):
+        # Once more in a line each, at the end, which is what one sees of a long log.
+        briefly = [f"    {COLOURS.sub('', problem).splitlines()[0]}" for problem in wrong]
+        raise Wrong("\n\n".join(["", *wrong, "\n".join([f"{len(wrong)} of {len(due)} pages failed:", *briefly])]))
     for page in pages:
         if page.last.metadata.executed.tables != page.tables:
             print(f"==> {page.name} reads a table that changed since it was executed "
