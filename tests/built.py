@@ -1,6 +1,9 @@
 """The built book, as the tests see it: its table of contents, and its site, built only if it is stale."""
 from __future__ import annotations
 
+import functools
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +14,8 @@ import tasks
 from coursework import source
 
 NOTEBOOKS = tasks.ROOT / "notebooks"
+BUILD = [sys.executable, "-c", "import sys, tasks; from pathlib import Path; tasks.build(Path(sys.executable))"]
+TELLS = re.compile(r"\b(WARNING|ERROR)\b|^\S.*\.md, cell \d+")  # a line that says what is wrong, wherever it stands
 source.write_pages(NOTEBOOKS)  # the pages of the homework are generated, and in the table of contents
 
 
@@ -21,10 +26,43 @@ def toc() -> list[str]:
     return [contents["root"], *chapters]
 
 
+@functools.cache  # tests of several folders ask, and a build that failed would fail again
+def build() -> str:
+    """Build the book as `make book` does: every page executed, every warning an error.
+
+    What the build says is shown as it comes. Returns nothing, or why it failed.
+    """
+    said = []
+    with subprocess.Popen(BUILD, cwd=tasks.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          encoding="utf-8", errors="replace") as process:
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            said.append(line.rstrip())
+    telling = [line for line in said[:-30] if TELLS.search(line)]
+    return "\n".join([*telling[-30:], *said[-30:]]) if process.returncode else ""
+
+
+class Told:
+    """Says why the book did not build once, after all that the tests that need it had to say."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter):
+        yield
+        terminalreporter.section("The book did not build")
+        terminalreporter.write_line(self.why)
+
+
 @pytest.fixture(scope="session")
 def site(request) -> Path:
-    """The folder of the site, built as `make book` builds it: every page executed, every warning an error."""
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():  # a build of minutes shows its progress
-        tasks.build(Path(sys.executable))
+    """The folder of the site, built as `make book` builds it."""
+    plugins = request.config.pluginmanager
+    with plugins.getplugin("capturemanager").global_and_fixture_disabled():  # minutes show their progress
+        why = build()
+    if why:
+        if not plugins.has_plugin("told"):
+            plugins.register(Told(why), "told")
+        pytest.fail("the book did not build; the end of this run says why", pytrace=False)
     return tasks.SITE
