@@ -14,8 +14,8 @@ import tasks
 from coursework import source
 
 NOTEBOOKS = tasks.ROOT / "notebooks"
-BUILD = [sys.executable, "-c", "import sys, tasks; from pathlib import Path; tasks.build(Path(sys.executable))"]
-TELLS = re.compile(r"\b(WARNING|ERROR)\b|^\S.*\.md, cell \d+")  # a line that says what is wrong, wherever it stands
+BUILD = [sys.executable, "-c", "import sys, tasks, pathlib; tasks.build(pathlib.Path(sys.executable))"]
+TELLS = re.compile(r"\b(WARNING|ERROR)\b")  # of the site's engine, which goes on after one
 source.write_pages(NOTEBOOKS)  # the pages of the homework are generated, and in the table of contents
 
 

@@ -274,7 +274,8 @@ def build(target: Path, named: list[str]) -> None:
     elif wrong := asyncio.run(execute_all(due, timeout)):
         # Once more in a line each, at the end, which is what one sees of a long log.
         briefly = [f"    {COLOURS.sub('', problem).splitlines()[0]}" for problem in wrong]
-        raise Wrong("\n\n".join(["", *wrong, "\n".join([f"{len(wrong)} of {len(due)} pages failed:", *briefly])]))
+        summary = "\n".join([f"{len(wrong)} of {len(due)} pages failed:", *briefly])
+        raise Wrong("\n\n".join(["", *wrong, summary]))
     for page in pages:
         if page.last.metadata.executed.tables != page.tables:
             print(f"==> {page.name} reads a table that changed since it was executed "

@@ -18,12 +18,12 @@ SPAN = 1_000_000  # a page's seeds lie in 0 ... SPAN - 1, so those of two moves,
 
 
 def shifted(generator: Callable, move: int) -> Callable:
-    """The package's `generator`, with every seed moved. Raises ValueError for one that could meet another's."""
+    """The package's `generator`, with every seed moved. Raises ValueError for one that could meet another."""
     @functools.wraps(generator)
     def moved(seed: int, *more, **options):
         if not 0 <= seed < SPAN:
-            raise ValueError(f"the seed is {seed}, expected one from 0 to {SPAN - 1:,}: move {move} of another "
-                             "page's seeds could be the same.")
+            raise ValueError(f"the seed is {seed}, expected one from 0 to {SPAN - 1:,}: in move {move} "
+                             "it could be a seed of another move.")
         return generator(seed + move * SPAN, *more, **options)
 
     return moved

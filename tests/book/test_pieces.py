@@ -158,6 +158,7 @@ def test_a_page_that_fails_is_named_with_its_cell_and_stops_no_other(book):
     with pytest.raises(SystemExit, match=r"bound\.md, cell 1 \(line \d+\): ZeroDivisionError") as wrong:
         book()
     assert "1 of 2 pages failed" in str(wrong.value) and "bounds.py" in str(wrong.value)
+    assert re.match(r" +bound\.md, cell 1 \(line \d+\): ZeroDivisionError", str(wrong.value).splitlines()[-1])
     assert "b.js" in outputs(book, "index")
     change(book, "ilsupport/bounds.py", "1 / 0", "__import__('warnings').warn('mind the gap')")
     with pytest.raises(SystemExit, match=r"bound\.md, cell 1 .*standard error[^\0]*mind the gap"):
