@@ -19,7 +19,6 @@ from data import cartpole, locomotion
 from serve import seconds as clock
 from serve import serve
 from torch import nn
-from walks import simulate, simulate_by_steps
 
 import ilsupport as il
 from ilsupport.envs import Gymnasium

@@ -38,15 +38,14 @@ class MDP(_Tables):
     def __new__(cls, transition: Tensor, initial: Tensor, cost: Tensor) -> MDP:
         check.check_shape("transition", transition, ("...", "S", "A", "S"))
         S, A = transition.shape[-3:-1]
-        shapes = {"transition": (S, A, S), "initial": (S,), "cost": (S, A)}
-        tables = dict(zip(shapes, (transition, initial, cost), strict=True))
-        for name, table in tables.items():
-            check.check_float64(name, check.check_shape(name, table, ("...", *shapes[name])))
+        tables, shapes = (transition, initial, cost), ((S, A, S), (S,), (S, A))
+        for name, table, shape in zip(cls._fields, tables, shapes):
+            check.check_float64(name, check.check_shape(name, table, ("...", *shape)))
         check.check_distribution("transition", transition)
         check.check_distribution("initial", initial)
         check.check_probability("cost", cost)
-        lead = torch.broadcast_shapes(*(tables[name].shape[: -len(shapes[name])] for name in shapes))
-        return super().__new__(cls, *(tables[name].expand(*lead, *shapes[name]) for name in shapes))
+        lead = torch.broadcast_shapes(*(x.shape[:x.ndim - len(shape)] for x, shape in zip(tables, shapes)))
+        return super().__new__(cls, *(x.expand(*lead, *shape) for x, shape in zip(tables, shapes)))
 
     def to(self, device: torch.device | str) -> MDP:
         """The same MDPs on another device; they stay float64, since all here is exact."""
@@ -82,7 +81,6 @@ def erring(expert: Int[Tensor, "... S"], error: Float[Tensor, "... S"],
     return right * (1 - error[..., None]) + (1 - right) * error[..., None] / (n_actions - 1)
 
 
-
 def state_distributions(transition: Float[Tensor, "... S A S"], policy: Tensor,
                         initial: Float[Tensor, "... S"], T: int) -> Float[Tensor, "... T S"]:
     """Return p_t(s) for t = 0 .. T-1 under a policy, stationary or one table a step."""
@@ -99,8 +97,7 @@ def state_distributions(transition: Float[Tensor, "... S A S"], policy: Tensor,
 def expected_cost(mdp: MDP, policy: Tensor, T: int) -> Float[Tensor, "..."]:
     """Return J = E[sum_t C(s_t, a_t)] over T steps, exactly; in [0, T]."""
     p = state_distributions(mdp.transition, policy, mdp.initial, T)
-    per_state = (_stepwise(policy, mdp.transition, T) * mdp.cost[..., None, :, :]).sum(-1)
-    return (p * per_state).sum((-2, -1))
+    return (p * _paid(mdp, policy, mdp.cost, T)).sum((-2, -1))
 
 
 def error_rates(mdp: MDP, expert: Int[Tensor, "... S"], learner: Tensor, T: int) -> Float[Tensor, "... T"]:
@@ -138,11 +135,10 @@ def recoverability(mdp: MDP, expert: Int[Tensor, "... S"], T: int) -> Float[Tens
     return (q - v[..., :-1, :, None]).amax((-3, -2, -1))
 
 
-
 def occupancy(mdp: MDP, policy: Float[Tensor, "... S A"], gamma: float) -> Float[Tensor, "... S"]:
     """Return d(s) = (1 - gamma) sum_t gamma^t p_t(s), a distribution, by a linear solve; 0 <= gamma < 1."""
     check.check_discount(gamma)
-    kernel = (_stationary(policy, mdp.transition)[..., None, :] @ mdp.transition).squeeze(-2)
+    kernel = _kernels(mdp.transition, _stepwise(policy, mdp.transition, 1)).squeeze(-3)
     eye = torch.eye(kernel.shape[-1], dtype=kernel.dtype, device=kernel.device)
     system = (eye - gamma * kernel).transpose(-1, -2)
     return torch.linalg.solve(system, ((1 - gamma) * mdp.initial)[..., None]).squeeze(-1)
@@ -151,15 +147,15 @@ def occupancy(mdp: MDP, policy: Float[Tensor, "... S A"], gamma: float) -> Float
 def discounted_cost(mdp: MDP, policy: Float[Tensor, "... S A"], gamma: float) -> Float[Tensor, "..."]:
     """Return J_gamma = E[sum_t gamma^t C(s_t, a_t)] over t = 0, 1, ...; in [0, 1 / (1 - gamma)]."""
     visits = occupancy(mdp, policy, gamma) / (1 - gamma)
-    return (visits * (policy * mdp.cost).sum(-1)).sum(-1)
+    return (visits * _paid(mdp, policy, mdp.cost, 1).squeeze(-2)).sum(-1)
 
 
 def discounted_error(mdp: MDP, expert: Int[Tensor, "... S"], learner: Float[Tensor, "... S A"],
                      gamma: float) -> Float[Tensor, "..."]:
     """Return eps_gamma, the learner's chance to disagree in the expert's discounted occupancy."""
-    n_actions = mdp.cost.shape[-1]
-    errors = (_stationary(learner, mdp.transition) * disagreement_cost(expert, n_actions)).sum(-1)
-    return (occupancy(mdp, one_hot(expert, n_actions), gamma) * errors).sum(-1)
+    A = mdp.cost.shape[-1]
+    errors = _paid(mdp, learner, disagreement_cost(expert, A), 1).squeeze(-2)
+    return (occupancy(mdp, one_hot(expert, A), gamma) * errors).sum(-1)
 
 
 def simulate(mdp: MDP, policy: Tensor, T: int, n: int, generator: torch.Generator) -> Float[Tensor, "n"]:
@@ -167,23 +163,13 @@ def simulate(mdp: MDP, policy: Tensor, T: int, n: int, generator: torch.Generato
     check.check_horizon(T)
     check.check_horizon(n, "number of trajectories n")
     check.check_shape("transition of a simulated MDP", mdp.transition, ("S", "A", "S"))
-    policy, S = _stepwise(policy, mdp.transition, T), mdp.initial.shape[-1]
-    joint = policy[..., None] * mdp.transition  # of action and next state, (T or 1, S, A, S)
-    cdf = joint.flatten(-2).cumsum(-1).flatten(0, 1)
-    cdf = cdf / cdf[:, -1:]  # ends at exactly 1, so that a trailing entry of probability 0 is never drawn
-    rows = torch.arange(len(cdf), dtype=torch.float64, device=cdf.device)
-    ladder = (cdf + rows[:, None]).flatten()  # one sorted list: row r climbs from r to r + 1
-    price = mdp.cost[..., None].expand_as(joint).flatten()
-    successor = torch.arange(S, device=cdf.device).expand_as(joint).flatten()
-    draw = {"generator": generator, "dtype": torch.float64, "device": cdf.device}
+    policy = _stepwise(policy, mdp.transition, T)
     state = torch.multinomial(mdp.initial, n, replacement=True, generator=generator)
-    total = torch.zeros(n, dtype=torch.float64, device=cdf.device)
+    total = torch.zeros(n, dtype=torch.float64, device=state.device)
     for t in range(T):
-        row = state if len(policy) == 1 else state + t * S
-        u = torch.rand(n, **draw) * (1 - 1e-12)  # row + u stays below row + 1 after rounding
-        drawn = torch.searchsorted(ladder, row + u, right=True)
-        total += price[drawn]
-        state = successor[drawn]
+        action = torch.multinomial(_at(policy, t)[state], 1, generator=generator).squeeze(1)
+        total += mdp.cost[state, action]
+        state = torch.multinomial(mdp.transition[state, action], 1, generator=generator).squeeze(1)
     return total
 
 
@@ -239,25 +225,6 @@ def climb_family(climb: float | Float[Tensor, "..."]) -> MDP:
     return _two_states(climb, torch.zeros_like(climb), [[0.0, 0.0], [1.0, 1.0]])
 
 
-def reset_cliff(n_states: int, rare: float) -> MDP:
-    """Return the reset cliff of Rajaraman and others (2020): right draws from p_0 anew, wrong falls.
-
-    The last state is the bottom (cost 1 a step). p_0 gives `rare` to each of the states 1 .. S-2, the rest to
-    state 0. A clone knows nothing of states that N demonstrations missed, and rare = 1 / (N + 1) makes that
-    cost of order min(T, |S| T^2 / N).
-    """
-    check.check_horizon(n_states - 1, "n_states - 1")
-    check.check_probability("rare", rare)
-    check.check_probability("rare * (n_states - 2), the chance of any rare state,", rare * (n_states - 2))
-    S = n_states
-    p0 = torch.full((S,), float(rare), dtype=torch.float64)
-    p0[0], p0[-1] = 1 - rare * (S - 2), 0.0
-    bottom = torch.eye(S, dtype=torch.float64)[-1]
-    P = bottom.expand(S, 2, S).clone()
-    P[:-1, 0] = p0
-    return MDP(P, p0, _fall_cost(S))
-
-
 def random_mdps(n: int, S: int, A: int, generator: torch.Generator, kind: str = "dense") -> MDP:
     """Return n random MDPs under the disagreement cost; the expert's action is 0. `kind` is one of
 
@@ -271,8 +238,7 @@ def random_mdps(n: int, S: int, A: int, generator: torch.Generator, kind: str = 
         raise ValueError(f"kind must be 'dense', 'absorbing' or 'recoverable'; got {kind!r}.")
     if S < 2 or A < 2:
         raise ValueError(f"a random MDP needs at least 2 states and 2 actions; got S = {S}, A = {A}.")
-    home = torch.arange(S) < (S + 1) // 2
-    home = home.to(generator.device)
+    home = torch.arange(S, device=generator.device) < (S + 1) // 2
     allowed = torch.ones(S, A, S, dtype=torch.float64, device=generator.device)
     if kind != "dense":
         goes_home = torch.zeros(S, A, dtype=torch.bool, device=generator.device)
@@ -287,31 +253,24 @@ def random_mdps(n: int, S: int, A: int, generator: torch.Generator, kind: str = 
     return MDP(P / P.sum(-1, keepdim=True), p0 / p0.sum(-1, keepdim=True), cost)
 
 
-
-def _stationary(policy: Tensor, transition: Tensor) -> Tensor:
-    """Return the policy, checked, if it is one table (..., S, A) for all steps."""
-    check.check_float64("policy", policy)
-    check.check_shape("policy", policy, ("...", *transition.shape[-3:-1]))
-    check.check_distribution("policy", policy)
-    if policy.ndim >= transition.ndim:
-        raise ValueError(f"a policy {tuple(policy.shape)} for transitions {tuple(transition.shape)} is not "
-                         "one table (..., S, A). For a batch of policies give the MDP a leading dimension.")
-    return policy
-
-
 def _stepwise(policy: Tensor, transition: Tensor, T: int) -> Tensor:
     """Return the policy, checked, as (..., T or 1, S, A), with as many dimensions as the transitions."""
     check.check_float64("policy", policy)
-    if policy.ndim < transition.ndim:
-        policy = _stationary(policy, transition)[..., None, :, :]
-        return policy[(None,) * (transition.ndim - policy.ndim)]
     check.check_shape("policy", policy, ("...", *transition.shape[-3:-1]))
     check.check_distribution("policy", policy)
-    if policy.ndim > transition.ndim or policy.shape[-3] != T:
-        raise ValueError(f"a policy {tuple(policy.shape)} for transitions {tuple(transition.shape)} must be "
-                         f"one table for each of T = {T} steps, (..., T, S, A). For a batch of stationary "
-                         "policies give the MDP a leading dimension.")
+    missing = transition.ndim - policy.ndim
+    if missing > 0:  # one table for all steps
+        return policy[(None,) * (missing - 1)][..., None, :, :]
+    if missing < 0 or policy.shape[-3] != T:
+        raise ValueError(f"a policy {tuple(policy.shape)} for transitions {tuple(transition.shape)} is not "
+                         f"one table (..., S, A), nor one for each of T = {T} steps, (..., T, S, A). For a "
+                         "batch of stationary policies give the MDP a leading dimension.")
     return policy
+
+
+def _paid(mdp: MDP, policy: Tensor, cost: Tensor, T: int) -> Tensor:
+    """Return what a policy pays in each state at each step, (..., T or 1, S)."""
+    return (_stepwise(policy, mdp.transition, T) * cost[..., None, :, :]).sum(-1)
 
 
 def _kernels(transition: Tensor, stepwise: Tensor) -> Tensor:
@@ -325,8 +284,7 @@ def _at(tables: Tensor, t: int) -> Tensor:
 
 def _errors_along(mdp: MDP, walker: Tensor, expert: Tensor, learner: Tensor, T: int) -> Tensor:
     p = state_distributions(mdp.transition, walker, mdp.initial, T)
-    wrong = disagreement_cost(expert, mdp.cost.shape[-1])
-    return (p * (_stepwise(learner, mdp.transition, T) * wrong[..., None, :, :]).sum(-1)).sum(-1)
+    return (p * _paid(mdp, learner, disagreement_cost(expert, mdp.cost.shape[-1]), T)).sum(-1)
 
 
 def _two_states(climb: Tensor, rho: Tensor, cost: list[list[float]]) -> MDP:
@@ -337,14 +295,9 @@ def _two_states(climb: Tensor, rho: Tensor, cost: list[list[float]]) -> MDP:
     return MDP(P, start, torch.tensor(cost, dtype=torch.float64, device=rho.device))
 
 
-def _fall_cost(S: int) -> Tensor:
-    cost = torch.tensor([[0.0, 1.0]], dtype=torch.float64).repeat(S, 1)
-    cost[-1] = 1.0
-    return cost
-
-
 def _deterministic(successors: list[list[int]]) -> MDP:
     """Build an MDP that starts in state 0, moves as the table says and loses for good in its last state."""
     S = len(successors)
     P = torch.nn.functional.one_hot(torch.tensor(successors), S).double()
-    return MDP(P, torch.eye(S, dtype=torch.float64)[0], _fall_cost(S))
+    cost = torch.tensor([[0.0, 1.0]] * (S - 1) + [[1.0, 1.0]], dtype=torch.float64)
+    return MDP(P, torch.eye(S, dtype=torch.float64)[0], cost)

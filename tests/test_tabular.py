@@ -94,18 +94,13 @@ def test_a_batch_of_ropes():
     assert torch.allclose(cost, bounds.recovery(eps, rho, 25))
 
 
-def test_the_cliff_and_the_reset_cliff():
+def test_the_cliff():
     mdp = tabular.cliff(5)
     expert = tabular.expert_of(mdp)
     for cell in range(5):  # wrong for certain in one cell: pays from there on
         error = torch.zeros(6, dtype=F64)
         error[cell] = 1
         assert tabular.expected_cost(mdp, tabular.erring(expert, error, 2), 5) == 5 - cell
-    rare, T = 0.05, 12
-    mdp = tabular.reset_cliff(6, rare)
-    missed = torch.tensor([0, 0, 1, 1, 0, 0], dtype=F64)  # two rare states were in no demonstration
-    cost = tabular.expected_cost(mdp, tabular.erring(tabular.expert_of(mdp), missed, 2), T)
-    assert cost.item() == pytest.approx(bounds.sharp(2 * rare, T))  # the same error at every step
 
 
 def test_recoverability_runs_from_a_trap_to_one_step():
@@ -213,7 +208,6 @@ def tables(transition=EIGHT, initial=HALF[0], cost=HALF):
     (lambda: tabular.tightrope(1.5), "rho must lie"),
     (lambda: tabular.tightrope(0.1, absorbing=True), "absorbing fall has no recovery"),
     (lambda: tabular.climb_family(-0.1), "climb must lie"),
-    (lambda: tabular.reset_cliff(5, 0.5), "chance of any rare state"),
     (lambda: tabular.random_mdps(2, 1, 2, generator()), "at least 2 states"),
     (lambda: tabular.random_mdps(2, 3, 2, generator(), "sparse"), "'sparse'"),
     (lambda: tabular.simulate(MANY, random_policy(3, 2), 5, 9, generator()), "transition of a simulated MDP"),

@@ -1,4 +1,6 @@
 """Windows against a memory kept by hand."""
+import math
+
 import gymnasium
 import pytest
 import torch
@@ -46,16 +48,19 @@ def test_past_actions_stand_beside_the_frame_they_led_to():
         assert torch.equal(drive.observations[:, t, -1, 1], drive.actions[:, t - 1].float())  # the light, too
 
 
-def test_continuous_actions_and_the_spaces_that_hold_them():
-    env = Window(Countdown(), 3, actions=True)
-    play = rollout(env, lambda w: 1 + 0.1 * w[:, -1, :1].expand(-1, 2), 2, generator=generator(0))
-    assert play.observations[0, 2, :, 0].tolist() == [0, 1, 2]
-    torch.testing.assert_close(play.observations[0, 2, :, 1], torch.tensor([0.0, 1.0, 1.1]))
+def test_the_space_of_a_window_holds_what_it_shows():
+    env = Window(BrakeLight(horizon=6), 3, actions=True)
+    play = rollout(env, lambda w: (w[:, -1, 0] > 0).long(), 2, generator=generator(0))
     space = env.observation_space
-    assert space.shape == (3, 3) and space.dtype == play.observations.numpy().dtype
+    assert space.shape == (3, 4) and space.dtype == play.observations.numpy().dtype
     assert all(space.contains(frame) for frame in play.observations.flatten(0, 1).numpy())
-    assert space.low[0].tolist() == [0, 0,
-                                     0] and space.high[0].tolist() == [100, 2, 2]  # finite, zeros included
+    assert space.low[0].tolist() == [-math.inf, 0, 0, 0] and space.high[0].tolist() == [math.inf, 1, 1, 1]
+
+
+def test_any_environment_with_these_attributes_fits():
+    play = rollout(Window(Countdown(), 3), lambda w: 1 + 0.1 * w[:, -1, :1].expand(-1, 2), 2,
+                   generator=generator(0))
+    assert play.observations[0, :3, :, 0].tolist() == [[0, 0, 0], [0, 0, 1], [0, 1, 2]]
 
 
 def test_any_environment_of_gymnasium_fits():
@@ -81,5 +86,7 @@ def test_bad_windows():
         Window(Tightrope(), 2.0)
     with pytest.raises(TypeError, match="Box of vectors"):
         Window(Window(Tightrope(), 2), 2)
+    with pytest.raises(TypeError, match="leave actions=True out"):
+        Window(Countdown(), 2, actions=True)
     with pytest.raises(RuntimeError, match="reset"):
         Window(Tightrope(), 2).step(torch.zeros(3, dtype=torch.int64))

@@ -15,7 +15,7 @@ WORLDS = {
     "Tightrope": lambda **on: il.Tightrope(rho=0.3, **on),
     "absorbing Tightrope": lambda **on: il.Tightrope(absorbing=True, **on),
     "Window": lambda **on: il.Window(il.Tightrope(**on), 3, actions=True),
-    "Window of floats": lambda **on: il.Window(il.Reach(**on), 2, actions=True),
+    "Window of floats": lambda **on: il.Window(il.Reach(**on), 2),
 }
 
 

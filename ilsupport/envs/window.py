@@ -8,18 +8,18 @@ from jaxtyping import Bool, Shaped
 from torch import Tensor
 
 from ilsupport._checks import check_horizon
-from ilsupport.envs.base import Env, Step, action_range
+from ilsupport.envs.base import Env, Step, check_space
 
 
 class Window(Env):
     """`env` with a memory: observation `(n, length, d)`, the last `length` ones of `env`, oldest first.
 
     While the episode is younger than that, its first observation stands in for what came before. With
-    `actions=True` each frame also holds the action that led to it, one-hot where actions are discrete and
+    `actions=True`, where actions are discrete, each frame also holds the action that led to it, one-hot and
     zeros before the first: `(n, length, d + act)`.
 
-    Raises TypeError for observations that are not vectors, ValueError for a length below 1 or beyond the
-    horizon.
+    Raises TypeError for observations that are not vectors and actions to be held that are not discrete,
+    ValueError for a length below 1 or beyond the horizon.
     """
 
     def __init__(self, env: Env, length: int, *, actions: bool = False) -> None:
@@ -30,11 +30,12 @@ class Window(Env):
             raise TypeError(f"observations lie in {space}, expected a Box of vectors; flatten them first.")
         if self.length > env.horizon:
             raise ValueError(f"a window of {length} is longer than the {env.horizon} steps of an episode.")
-        low, high = space.low, space.high
         if actions:
-            bounds = zip((low, high), _bounds(self.action_space))
-            low, high = (np.append(seen, played).astype(space.dtype) for seen, played in bounds)
+            check_space("the action space", self.action_space, (Discrete,), "leave actions=True out")
+        choices = self.action_space.n if actions else 0
+        low, high = np.pad(space.low, (0, choices)), np.pad(space.high, (0, choices), constant_values=1)
         self.observation_space = Box(np.tile(low, (length, 1)), np.tile(high, (length, 1)), dtype=space.dtype)
+        self._choices = torch.arange(choices, device=self.device)
 
     @property
     def success(self) -> Bool[Tensor, "n"] | None:
@@ -43,25 +44,15 @@ class Window(Env):
 
     def _first(self, n: int) -> Tensor:
         frame = self.env.reset(n, self._generator)
-        if self.actions:
-            frame = torch.cat([frame, frame.new_zeros(n, len(_bounds(self.action_space)[0]))], 1)
+        frame = torch.cat([frame, frame.new_zeros(n, len(self._choices))], 1)
         self._frames = frame.unsqueeze(1).expand(-1, self.length, -1).contiguous()
         return self._frames.clone()
 
     def step(self, action: Shaped[Tensor, "n *act"]) -> Step:
         """One step of `env`; the oldest frame makes room for the new one."""
         frame, reward, terminated, truncated = self.env.step(action)
-        if self.actions:
-            taken, space = torch.as_tensor(action).to(self.device), self.action_space
-            if isinstance(space, Discrete):  # torch's own one_hot waits for the device to look at the numbers
-                taken = taken[:, None] == torch.arange(space.start, space.start + space.n, device=self.device)
-            frame = torch.cat([frame, taken.flatten(1).to(frame.dtype)], 1)
+        if self.actions:  # torch's own one_hot waits for the device to look at the numbers
+            taken = torch.as_tensor(action).to(self.device)[:, None] == self._choices
+            frame = torch.cat([frame, taken.to(frame.dtype)], 1)
         self._frames = torch.cat([self._frames[:, 1:], frame.unsqueeze(1)], 1)
         return self._frames.clone(), reward, terminated, truncated
-
-
-def _bounds(space: Discrete | Box) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds of the part of a frame that holds an action; widened to hold the zeros before the first one."""
-    one_hot = isinstance(space, Discrete)
-    low, high = (np.zeros(space.n), np.ones(space.n)) if one_hot else action_range(space)
-    return np.minimum(low, 0).ravel(), np.maximum(high, 0).ravel()

@@ -5,7 +5,6 @@ Nothing else in the package imports this module, so that `import ilsupport` need
 from ilsupport.widgets.bounds_explorer import BoundsExplorer
 from ilsupport.widgets.drive import Drive
 from ilsupport.widgets.film import Film
-from ilsupport.widgets.live import Frames, resimulate
-from ilsupport.widgets.static import StaticWidget
+from ilsupport.widgets.live import Frames
 
-__all__ = ["BoundsExplorer", "Drive", "Film", "Frames", "StaticWidget", "resimulate"]
+__all__ = ["BoundsExplorer", "Drive", "Film", "Frames"]

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import traitlets
 
-from ilsupport._checks import check_between, check_horizon, check_probability
+from ilsupport._checks import check_between
 from ilsupport.widgets.static import StaticWidget
 
 LONGEST = 10_000
@@ -30,16 +30,7 @@ class BoundsExplorer(StaticWidget):
     rho = traitlets.Float(0.0).tag(sync=True)
     assumption = traitlets.Enum(["S", "A"], "S").tag(sync=True)
 
-    def __init__(self, eps: float = 0.01, T: int = 100, rho: float = 0.0, assumption: str = "S") -> None:
-        super().__init__(eps=eps, T=T, rho=rho, assumption=assumption)
-
-    @traitlets.validate("eps", "rho")
-    def _probability(self, proposal: dict) -> float:
-        return check_probability(proposal["trait"].name, proposal["value"])
-
-    @traitlets.validate("T")
-    def _horizon(self, proposal: dict) -> int:
-        return check_between("horizon T", check_horizon(proposal["value"]), 1, LONGEST)
-
-    def __repr__(self) -> str:
-        return f"BoundsExplorer(eps={self.eps}, T={self.T}, rho={self.rho}, assumption={self.assumption!r})"
+    @traitlets.validate("eps", "rho", "T")
+    def _in_range(self, proposal: dict) -> float:
+        name = proposal["trait"].name
+        return check_between(name, proposal["value"], *((1, LONGEST) if name == "T" else (0, 1)))

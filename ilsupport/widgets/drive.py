@@ -25,8 +25,7 @@ from ilsupport.policies import MLP, Gaussian, Seeing
 from ilsupport.random import generator
 from ilsupport.rollout import rollout
 from ilsupport.trajectories import Trajectories
-from ilsupport.widgets.packing import halves
-from ilsupport.widgets.static import StaticWidget
+from ilsupport.widgets.static import StaticWidget, halves
 
 SHIPPED = Path(__file__).with_name("drive.json")  # made by tests/browser/record_drive.py
 # What the JavaScript plays; marks may be there or not. It steers within full lock, with limits or without.
@@ -133,8 +132,7 @@ class Drive(StaticWidget):
         drive, and is kept in `rounds`. Returns the running thread; an exception in it is shown in the widget.
         Raises RuntimeError while an earlier coach still waits for labels, ValueError for rounds below 1.
         """
-        if rounds < 1:
-            raise ValueError(f"rounds is {rounds}, expected at least one drive to label.")
+        check_horizon(rounds, "number of rounds")
         if self._coach.is_alive():
             raise RuntimeError("this widget is coaching already; label the drive that it shows.")
         data = self.demonstrations
@@ -174,7 +172,9 @@ class Drive(StaticWidget):
         obs, number = observations.cpu(), len(self._labelled)
         self._labelled.append((obs, torch.full_like(obs[:, :1], torch.nan)))
         self._all_labelled.clear()
-        self.asked = {"id": number, "by": self._learner, "states": states_of(obs), "got": 0}
+        where = Driving(dtype=torch.float64).where(obs.detach())  # on which road, as the page draws it
+        self.asked = {"id": number, "by": self._learner, "got": 0,
+                      "states": torch.column_stack(where).round(decimals=5).tolist()}
         self._all_labelled.wait()
         self.asked = {}
         return self._labelled[number][1].to(observations)
@@ -198,34 +198,27 @@ class Drive(StaticWidget):
                 self.train()
             case {"kind": "coach"}:
                 self.coach()
-            case {"kind": "drive", "phases": [_, _, _] as phases, "steering": [_, *_] as steering}:
-                self._drove(_numbers("phases", phases, 7), _numbers("steering", steering, 1))
-            case {"kind": "labels", "id": int(number), "at": int(at), "steering": list(steering)}:
-                self._label(number, at, _numbers("labels", steering, 1))
+            case {"kind": "drive", "steering": [_, *_] as steering} if _all_turns(steering):
+                self._driven.append(_replay(self.phases, steering))
+                if not self._coach.is_alive():
+                    self.budget = {"given": self.demonstrations.steps, "total": 0}
+            case {"kind": "labels", "id": int(number), "at": int(at), "steering": list(steering)} if (
+                    number == self.asked.get("id") and _all_turns(steering)
+                    and 0 <= at <= at + len(steering) <= len(self.asked["states"])):
+                self._label(at, steering)
             case _:
-                raise ValueError(f"the page said {str(message)[:80]}, expected train, coach, a drive (three "
-                                 "phases, some steering) or labels (id, at, steering).")
+                asked = f"of drive {self.asked['id']}" if self.asked else "of none"
+                raise ValueError(f"the page said {str(message)[:80]}, expected train, coach, a drive (some "
+                                 f"steering) or labels {asked} (id, at, steering), each within [-1, 1].")
 
-    def _drove(self, phases: list[float], steering: list[float]) -> None:
-        self._driven.append(_replay(phases, steering))
-        if not self._coach.is_alive():
-            self.budget = {"given": self.demonstrations.steps, "total": 0}
-
-    def _label(self, number: int, at: int, steering: list[float]) -> None:
+    def _label(self, at: int, steering: list[float]) -> None:
         labels = self._labelled[-1][1]
-        if number != self.asked.get("id") or not 0 <= at <= at + len(steering) <= len(labels):
-            asked = f"some of the {len(labels)} of drive {self.asked['id']}" if self.asked else "none"
-            raise ValueError(f"{len(steering)} labels of drive {number} from step {at} on, expected {asked}.")
         labels[at:at + len(steering), 0] = torch.tensor(steering, dtype=labels.dtype)
         got = int((~labels.isnan()).sum())
         self.budget = self.budget | {"given": self.budget["given"] + got - self.asked["got"]}
         self.asked["got"] = got  # where a page that is opened anew goes on
         if got == len(labels):
             self._all_labelled.set()
-
-    def __repr__(self) -> str:
-        names = ", ".join(driver["name"] for driver in self.drivers) or "nobody but you"
-        return f"Drive(drivers: {names}; {self.driven} drives recorded)"
 
 
 class _Road(Driving):
@@ -237,12 +230,6 @@ class _Road(Driving):
 
     def _first(self, n: int) -> Tensor:
         return self.place(*torch.zeros(2, n), torch.tensor([self.phases] * n, dtype=torch.float64))
-
-
-def states_of(observations: Float[Tensor, "N 8"]) -> list[list[float]]:
-    """Offset, heading and the road's phases, as the page needs them, from the features of a drive."""
-    where = Driving(dtype=torch.float64).where(observations.detach())
-    return torch.column_stack(where).round(decimals=5).tolist()
 
 
 @cache
@@ -282,7 +269,5 @@ def _packed(name: str, policy: Seeing) -> dict:
     return {"marks": camera.marks, "layers": layers}
 
 
-def _numbers(name: str, values: list, most: float) -> list[float]:
-    if not all(type(v) in (int, float) and abs(v) <= most for v in values):  # false for NaN too
-        raise ValueError(f"{name} are {str(values)[:80]}, expected numbers within [-{most}, {most}].")
-    return [float(v) for v in values]
+def _all_turns(values: list) -> bool:
+    return all(type(v) in (int, float) and abs(v) <= 1 for v in values)  # false for NaN too

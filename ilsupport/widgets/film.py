@@ -12,8 +12,7 @@ import traitlets
 
 from ilsupport.policies.base import Policy, in_mode
 from ilsupport.rollout import Act, actor
-from ilsupport.widgets.packing import packed
-from ilsupport.widgets.static import StaticWidget
+from ilsupport.widgets.static import StaticWidget, packed
 
 FRAME = 0.04  # seconds between frames, at least
 
@@ -51,9 +50,6 @@ class Film(StaticWidget):
                 "pale": [int("left" in name and not tilt) for name in names]}
         super().__init__(alt=alt, tilt=tilt, frame=skip * world.dt, packed=packed(takes),
                          clips=[{"name": name, **body} for name in drivers])
-
-    def __repr__(self) -> str:
-        return f"Film: {self.alt}"
 
 
 @torch.no_grad()

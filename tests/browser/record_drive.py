@@ -98,7 +98,7 @@ def main() -> None:
             sent = drive(page, random.Random(seed))
             print(f"road {seed}: {len(sent['steering'])} steps. "
                   + page.locator("[role=status]").text_content(), flush=True)
-            episodes.append({"phases": sent["phases"], "steering": sent["steering"]})
+            episodes.append({"phases": widget.phases, "steering": sent["steering"]})
             page.close()
     made = {"made_by": "tests/browser/record_drive.py", "episodes": episodes}
     SHIPPED.write_text(json.dumps(made, separators=(",", ":")) + "\n", encoding="utf-8")

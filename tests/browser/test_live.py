@@ -176,7 +176,7 @@ def test_nothing_moves_by_itself(show):
 
 
 def test_frames_flip_without_a_kernel(show):
-    page = show(Frames([drawing(k) for k in (1, 2, 5)], values=[1, 2, 5], label="climb", on_value=drawing))
+    page = show(Frames(drawing, label="climb", value=[1, 2, 5]))
     picture = page.get_by_role("img")
     assert picture.get_attribute("aria-label") == drawing(1).alt
     page.get_by_role("slider").press("ArrowRight")
@@ -210,14 +210,14 @@ figure.T = 500
 
 ```{code-cell} ipython3
 from ilsupport import plots
-from ilsupport.widgets import resimulate
+from ilsupport.widgets import Frames
 
 def draw(n):
     fig, ax = plots.figure(2, 1)
     ax.plot([0, n])
     return plots.show(fig, alt=f"a line that climbs from 0 to {n}")
 
-resimulate(draw, n=[1, 3, 5])
+Frames(draw, n=[1, 3, 5])
 ```
 """
 

@@ -121,7 +121,7 @@ function render({ model, el }) {
       if (!left) { asked = null; drivers(); }
     } else if (!keep || log.length < Math.min(LEAST, horizon)) say(keep ? "Too short to keep." : "Thrown away.");
     else {
-      send({ kind: "drive", phases: model.get("phases"), steering: log });
+      send({ kind: "drive", steering: log });
       say(`You ${story}`);
     }
     controls();

@@ -37,7 +37,7 @@ async function render({ model, el }) {
   el.replaceChildren(root);
   const $ = (selector) => root.querySelector(selector), figure = $(".figure"), input = $("input");
   const values = model.get("values"), figures = new Map();
-  const live = Boolean(model.send) && model.get("computes"), stops = live ? stopsBetween(values) : values;
+  const live = Boolean(model.send), stops = live ? stopsBetween(values) : values;
   let asked = null;
   $("span").textContent = model.get("label");
   input.max = stops.length - 1;
