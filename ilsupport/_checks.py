@@ -6,6 +6,7 @@ call them before a step loop, never inside it.
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Sequence
 
@@ -29,13 +30,23 @@ def check_between(name: str, value: float | Tensor, low: float, high: float) -> 
     return value
 
 
-def check_horizon(T: int, name: str = "horizon T") -> int:
-    """Return `T` as an int if it is a whole number >= 1; raise TypeError or ValueError otherwise."""
+def check_horizon(T: int, name: str = "horizon T", most: float = math.inf) -> int:
+    """Return `T` as an int if it is a whole number from 1 to `most`; raise TypeError or ValueError otherwise.
+    """
     if isinstance(T, bool) or not isinstance(T, numbers.Integral):
-        raise TypeError(f"{name} counts steps, so it must be an int; got {T!r} ({type(T).__name__}).")
-    if T < 1:
-        raise ValueError(f"{name} must be at least 1 step; got {T}.")
+        raise TypeError(f"{name} is a count, so it must be an int; got {T!r} ({type(T).__name__}).")
+    if not 1 <= T <= most:
+        raise ValueError(f"{name} must be at least 1{f' and at most {most}' * (T > most)}; got {T}.")
     return int(T)
+
+
+def check_positive(name: str, value: float, or_zero: bool = False) -> float:
+    """Return `value` if it is a finite number above zero, or zero where that will do; raise ValueError."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not (
+            0 < value < math.inf or or_zero and value == 0):
+        expected = "finite number >= 0" if or_zero else "positive number"
+        raise ValueError(f"{name} is {value!r}, expected a {expected}.")
+    return value
 
 
 def check_finite(name: str, x: Tensor) -> Tensor:

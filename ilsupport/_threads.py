@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import nn
 
 # Multiply-adds a forward pass below which a second thread costs more than it brings: when two torch processes
 # share
@@ -18,10 +19,7 @@ def one_thread(work: int, device: torch.device) -> Iterator[None]:
     way out.
     """
     threads = torch.get_num_threads()
-    if device.type != "cpu" or threads == 1 or work > SMALL:
-        yield
-        return
-    torch.set_num_threads(1)
+    torch.set_num_threads(1 if device.type == "cpu" and work <= SMALL else threads)
     try:
         yield
     finally:
@@ -32,5 +30,4 @@ def work_of(policy: object, rows: int) -> int:
     """Multiply-adds of one forward pass of `policy` over `rows` observations (a student, for a stack); 0 if
     unknown.
     """
-    parameters = getattr(policy, "parameters", None)
-    return rows * sum(p.numel() for p in parameters()) if callable(parameters) else 0
+    return rows * sum(p.numel() for p in policy.parameters()) if isinstance(policy, nn.Module) else 0

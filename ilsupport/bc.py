@@ -1,8 +1,6 @@
 """Behaviour cloning: fit a policy to pairs of observations and expert actions (page 1)."""
 from __future__ import annotations
 
-import math
-import numbers
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import accumulate
@@ -15,7 +13,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from ilsupport._checks import check_horizon
+from ilsupport._checks import check_horizon, check_positive
 from ilsupport._threads import one_thread, work_of
 from ilsupport.estimate import Estimate, Estimates
 from ilsupport.identity import describe
@@ -76,7 +74,7 @@ def fit(policy: Policy, data: Data | Sequence[Data], *, generator: Generators, s
     OSError if the checkpoint cannot be written.
     """
     steps, batch_size = check_horizon(steps, "steps"), check_horizon(batch_size, "batch_size")
-    _check_rate(lr)
+    check_positive("lr", lr)
     parts, losses, stacked = _pairs(policy, data), [], policy.students is not None
     columns, rows = _table(parts, _generators(generator, policy.students))
     noise = [spawn(mine.generator, 1)[0] for mine in rows]  # apart from the shuffle: neither moves the other
@@ -100,11 +98,7 @@ def fit(policy: Policy, data: Data | Sequence[Data], *, generator: Generators, s
                 loss.sum().backward()  # students share no parameter: each has the gradient of its own loss
                 optimise.step()
                 recent.append(loss.detach())
-            lead, shape = (policy.students,) if stacked else (), tuple(recent[0].shape)
-            if shape != lead:
-                raise ValueError(f"the policy's loss has shape {shape}, expected {lead}: the mean of the "
-                                 "batch, for a stack one a student.")
-            losses.append(_finite(torch.stack(recent).cpu(), hook.done))  # the one wait for the device
+            losses.append(_home(recent, policy.students, hook.done))
             hook(count, {"loss": float(losses[-1].mean())})
     return History(torch.cat(losses))
 
@@ -117,22 +111,32 @@ def error_rate(policy: Policy, data: Data | Sequence[Data]) -> Estimate | list[E
     `Estimate.of` on episodes. Each student is measured on all of its own pairs. Raises TypeError for
     continuous actions, which never agree to the last bit.
     """
-    parts = _pairs(policy, data)
-    if any(target.is_floating_point() for _, target in parts):
+    both = answers(policy, data)
+    if any(target.is_floating_point() for _, target in both):
         raise TypeError("targets are floats, expected whole numbers: continuous actions never agree to the "
                         "last bit. Use Trajectories.disagreements(tolerance), or a squared error.")
+    wrong = [(acted != target).reshape(len(target), -1).any(1) for acted, target in both]
+    rates = Estimates(Estimate.of_rate(int(each.sum()), len(each)) for each in wrong)
+    return rates if policy.students else rates[0]
+
+
+@torch.no_grad()
+def answers(policy: Policy, data: Data | Sequence[Data]) -> list[tuple[Tensor, Tensor]]:
+    """What each student plays at all of its own observations, and the targets there.
+
+    A policy with a memory is asked at every observation as if an episode started there. Raises ValueError as
+    `fit` does, and unless there is one answer for each target.
+    """
+    parts = _pairs(policy, data)
+    obs = pad_sequence([obs for obs, _ in parts], batch_first=True)
     policy.begin()
-    with torch.no_grad(), in_mode(policy, training=False):
-        obs = pad_sequence([obs for obs, _ in parts], batch_first=True)
+    with in_mode(policy, training=False):
         acted = policy.act(obs) if policy.students else policy.act(obs[0])[None]
-    expected = torch.Size((len(parts), obs.shape[1], *parts[0][1].shape[1:]))
+    expected = torch.Size((*obs.shape[:2], *parts[0][1].shape[1:]))
     if acted.shape != expected:
         raise ValueError(f"the policy's actions have shape {tuple(acted.shape)}, expected {tuple(expected)}, "
                          "one for each of the observations, as the targets are.")
-    wrong = [(row[:len(target)] != target).reshape(len(target), -1).any(1)
-             for row, (_, target) in zip(acted, parts)]
-    rates = Estimates(Estimate.of_rate(int(each.sum()), len(each)) for each in wrong)
-    return rates if policy.students else rates[0]
+    return [(row[:len(target)], target) for row, (_, target) in zip(acted, parts)]
 
 
 class _Rows:
@@ -144,11 +148,9 @@ class _Rows:
 
     def take(self, count: int) -> Int[Tensor, "count"]:
         """The next ones, in portions of any size from one generator."""
-        parts, have = [self.left], len(self.left)
-        while have < count:
-            parts.append(torch.randperm(self.n, generator=self.generator, device=self.generator.device))
-            have += self.n
-        rows = torch.cat(parts)
+        short, g = -((len(self.left) - count) // self.n), self.generator  # so many permutations
+        fresh = [torch.randperm(self.n, generator=g, device=g.device) for _ in range(short)]
+        rows = torch.cat([self.left, *fresh])
         self.left = rows[count:]
         return rows[:count] + self.first
 
@@ -194,18 +196,16 @@ def _checked(policy: Policy, part: Data) -> Pairs:
         raise TypeError(f"a data set is {type(part).__name__}, expected Trajectories or a pair "
                         "(observations, targets) of tensors or arrays.")
     columns = []
-    for x in pair:
-        if like is not None:  # a script has no parameters
-            dtype = like.dtype if isinstance(x, np.ndarray) and x.dtype.kind == "f" else None
-            x = torch.as_tensor(x, dtype=dtype, device=like.device)
+    for cast, x in zip((isinstance(pair[0], np.ndarray), True), pair):  # an expert may answer in float64
         x = torch.as_tensor(x)
-        plain = x.is_floating_point() or x.dtype in (torch.bool, torch.uint8)  # pictures and flags stay small
-        columns.append(x if plain else x.long())
+        if not x.is_floating_point() and x.dtype not in (torch.bool, torch.uint8):
+            x = x.long()  # but pictures and flags stay small
+        if like is not None:  # a script has no parameters
+            x = x.to(like.device, like.dtype if cast and x.is_floating_point() else x.dtype)
+        columns.append(x)
     if len(columns[0]) != len(columns[1]) or len(columns[0]) == 0:
         raise ValueError(f"{len(columns[0])} observations and {len(columns[1])} targets, expected as many of "
                          "each, at least one.")
-    if columns[1].is_floating_point() and like is not None:  # an expert may well answer in float64
-        columns[1] = columns[1].to(like.dtype)
     policy.check(*columns)
     return tuple(columns)
 
@@ -220,16 +220,18 @@ def _generators(generator: Generators, students: int | None) -> list[torch.Gener
     return list(generator)
 
 
-def _check_rate(lr: float) -> None:
-    if isinstance(lr, bool) or not isinstance(lr, numbers.Real) or not 0 < lr < math.inf:
-        raise ValueError(f"lr is {lr}, expected a positive number.")
+def _home(recent: Sequence[Tensor], students: int | None, start: int) -> Float[Tensor, "k *M"]:
+    """The losses of the steps from `start` on, brought home: the one wait for the device.
 
-
-def _finite(losses: Float[Tensor, "k *M"], start: int) -> Tensor:
-    """The losses, if they are finite; raise FloatingPointError otherwise."""
-    finite = losses.isfinite().reshape(len(losses), -1).all(1)
-    if not bool(finite.all()):
-        k = int((~finite).nonzero()[0])
+    Raises FloatingPointError for those that are not finite.
+    """
+    losses, wanted = torch.stack(recent).cpu(), () if students is None else (students,)
+    if losses.shape[1:] != wanted:
+        raise ValueError(f"the policy's loss has shape {tuple(losses.shape[1:])}, expected {wanted}: the "
+                         "mean of the batch, for a stack one a student.")
+    finite = losses.isfinite().reshape(len(losses), -1).all(1).tolist()
+    if not all(finite):
+        k = finite.index(False)
         raise FloatingPointError(f"the loss became {losses[k].tolist()} at step {start + k}; lower the "
                                  "learning rate or scale the observations to about [-1, 1].")
     return losses

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ilsupport._checks import check_probability
+from ilsupport._checks import check_horizon, check_probability
 from ilsupport.bc import History, fit
 from ilsupport.envs.base import Env
 from ilsupport.identity import describe
@@ -42,8 +42,7 @@ def exponential_beta(p: float) -> Schedule:
 
 def linear_beta(k: int) -> Schedule:
     """beta falls from 1 to 0 over `k` rounds, in equal steps. Raises ValueError for k below 1."""
-    if k < 1:
-        raise ValueError(f"k is {k}, expected at least one round.")
+    check_horizon(k, "k")
     return lambda i: max(0.0, 1.0 - i / k)
 
 
@@ -144,8 +143,7 @@ def rounds_of(collect: Collect, new_policy: NewPolicy, *, rounds: int, generator
     say of how they were made; `policy` is the untrained student and `last` the one of the round before, None
     in round 0.
     """
-    if rounds < 1:
-        raise ValueError(f"rounds is {rounds}, expected at least 1.")
+    check_horizon(rounds, "rounds")
     last, data = None, []
     with hook() as tell:
         for i in range(rounds):

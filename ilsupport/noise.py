@@ -12,9 +12,10 @@ import gymnasium
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from ilsupport._checks import check_finite
-from ilsupport.bc import History, fit
+from ilsupport.bc import History, answers, fit
 from ilsupport.dagger import Round, rounds_of
 from ilsupport.envs.base import Env
 from ilsupport.policies.base import Policy, in_mode
@@ -63,28 +64,21 @@ def demonstrate(env: Env, expert: Policy | Act, n: int, *, generator: torch.Gene
 def error_covariance(policy: Policy, data: Trajectories | list[Trajectories]) -> Covariance:
     """Mean outer product of the policy's error on `data`, `E[(a - a*)(a - a*)^T]`, about zero: bias counts.
 
-    For a stack a list of M data sets, of each as many steps as the shortest has, and one matrix a student. A
-    policy with a memory is asked at every state as if an episode started there.
+    For a stack a list of M data sets, and one matrix a student. A policy with a memory is asked at every
+    state as if an episode started there.
     """
-    parts = [part.pairs() for part in ([data] if isinstance(data, Trajectories) else data)]
-    if len(parts) != (policy.students or 1):
-        raise ValueError(f"{len(parts)} data sets for {policy.students or 1} students, expected one each.")
-    short = min(len(target) for _, target in parts)
-    obs, target = (torch.stack([x[:short] for x in column]) for column in zip(*parts))
-    policy.begin()
-    with torch.no_grad(), in_mode(policy, training=False):
-        acted = policy.act(obs[0])[None] if policy.students is None else policy.act(obs)
-    if acted.shape != target.shape or target.ndim != 3 or not acted.is_floating_point():
-        raise ValueError(f"actions have shape {tuple(acted.shape)} and dtype {acted.dtype}, labels "
-                         f"{tuple(target.shape)}, expected floats (students, N, d) of both.")
-    error = acted - target
-    moment = error.mT @ error / error.shape[1]
+    both = answers(policy, data)
+    if not all(acted.is_floating_point() and acted.ndim == 2 for acted, _ in both):
+        raise ValueError(f"actions have shape {tuple(both[0][0].shape)} and dtype {both[0][0].dtype}, "
+                         "expected floats (N, d).")
+    error = pad_sequence([acted - target for acted, target in both], batch_first=True)
+    steps = torch.tensor([len(target) for _, target in both], device=error.device)
+    moment = error.mT @ error / steps[:, None, None]
     return moment[0] if policy.students is None else moment
 
 
 def dart(env: Env, expert: Policy | Act, new_policy: Callable[[torch.Generator], Policy], *, rounds: int,
-         n: int,
-         generator: torch.Generator, horizon: int | None = None, train: Callable[..., History] = fit,
+         n: int, generator: torch.Generator, horizon: int | None = None, train: Callable[..., History] = fit,
          progress: bool = False, log: Log | None = None) -> Iterator[Round]:
     """Yield one `Round` after another: the expert drives `n` episodes under noise, a fresh student learns all
     so far.

@@ -6,7 +6,6 @@ are real. Row `i`, step `t` reads: in `observations[i, t]` the policy played `ac
 """
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
@@ -134,13 +133,8 @@ class Trajectories:
 
         Raises IndexError for an episode that is not there.
         """
-        try:
-            k = operator.index(rows)
-        except TypeError:
-            return self._each(lambda value: value[rows])
-        if not -len(self) <= k < len(self):
-            raise IndexError(f"episode {k} of {len(self)}.")
-        return self._each(lambda value: value[k:k + 1 or None])
+        rows = torch.arange(len(self), device=self.mask.device)[rows].reshape(-1)
+        return self._each(lambda value: value[rows])
 
     def __iter__(self) -> Iterator[Trajectories]:
         return (self[k] for k in range(len(self)))

@@ -116,5 +116,5 @@ def test_spread_means_find_the_modes_that_equal_starts_fuse():
 
 
 def test_bad_settings():
-    with pytest.raises(ValueError, match="components is 0"):
+    with pytest.raises(ValueError, match="components must be at least 1; got 0"):
         Mixture(4, 2, components=0, generator=generator(0))

@@ -29,14 +29,14 @@ def likelihood(policy, obs, action, g):
 
 
 @pytest.mark.parametrize("make, message", [
-    (lambda **k: Flow(3, 2, steps=0, **k), "at least one step"), (lambda **k: Diffusion(3, 2, steps=0, **k),
-                                                                  "1 <= steps"),
-    (lambda **k: Diffusion(3, 2, steps=30, levels=20, **k), "1 <= steps <= levels"),
-    (lambda **k: Diffusion(3, 2, levels=0, **k), "1 <= steps <= levels"),
-    (lambda **k: Latent(3, 2, latent_dim=0, **k), "at least 1"), (lambda **k: Latent(3, 2, std=0.0, **k),
-                                                                  "positive"),
-    (lambda **k: Latent(3, 2, std=math.nan, **k), "positive"), (lambda **k: Latent(3, 2, free_nats=-0.1, **k),
-                                                                ">= 0"),
+    (lambda **k: Flow(3, 2, steps=0, **k), "steps must be at least 1"),
+    (lambda **k: Diffusion(3, 2, steps=0, **k), "steps must be at least 1"),
+    (lambda **k: Diffusion(3, 2, steps=30, levels=20, **k), "at least 1 and at most 20"),
+    (lambda **k: Diffusion(3, 2, levels=0, **k), "levels must be at least 1"),
+    (lambda **k: Latent(3, 2, latent_dim=0, **k), "at least 1"),
+    (lambda **k: Latent(3, 2, std=0.0, **k), "positive"),
+    (lambda **k: Latent(3, 2, std=math.nan, **k), "positive"),
+    (lambda **k: Latent(3, 2, free_nats=-0.1, **k), ">= 0"),
     (lambda **k: Latent(3, 2, free_nats=math.inf, **k), ">= 0")])
 def test_settings_out_of_range_are_named(make, message):
     with pytest.raises(ValueError, match=message):
@@ -46,13 +46,13 @@ def test_settings_out_of_range_are_named(make, message):
 def test_settings_changed_after_training_are_checked_too():
     policy = Flow(3, 2, generator=generator(0))
     policy.steps = 0
-    with pytest.raises(ValueError, match="at least one step"):
+    with pytest.raises(ValueError, match="steps must be at least 1"):
         policy.act(torch.zeros(1, 3))
     policy = Diffusion(3, 2, levels=20, generator=generator(0))
     policy.steps = 21
-    with pytest.raises(ValueError, match="1 <= steps <= levels"):
+    with pytest.raises(ValueError, match="at least 1 and at most 20"):
         policy.act(torch.zeros(1, 3))
-    with pytest.raises(ValueError, match="at least one toss"):
+    with pytest.raises(ValueError, match="samples must be at least 1"):
         Latent(3, 2, generator=generator(0)).elbo(torch.zeros(1, 3), torch.zeros(1, 2), generator(1),
                                                   samples=0)
 

@@ -199,7 +199,7 @@ def tables(transition=EIGHT, initial=HALF[0], cost=HALF):
     (lambda: tabular.expected_cost(tables(), 2 * HALF, 5), "policy must sum to 1"),
     (lambda: tabular.expected_cost(tables(), HALF.expand(4, 2, 2), 5), "each of T = 5 steps"),
     (lambda: tabular.expected_cost(tables(), HALF[:, :1], 5), "policy must have"),
-    (lambda: tabular.expected_cost(tables(), HALF, 0), "at least 1 step; got 0"),
+    (lambda: tabular.expected_cost(tables(), HALF, 0), "at least 1; got 0"),
     (lambda: tabular.one_hot(torch.tensor([0, 2]), 2), "the expert's actions must lie"),
     (lambda: tabular.erring(RIGHT, torch.tensor([1.2], dtype=F64), 2), "error must lie"),
     (lambda: tabular.erring(RIGHT, torch.tensor([0.2], dtype=F64), 1), "at least 2"),

@@ -172,7 +172,7 @@ def test_it_is_a_sequence_of_episodes():
     assert data[data.lengths() > 1].lengths().tolist() == [3, 2] and data[::2].steps == 5
     assert [a.steps for a, b in zip(data, reversed(data))] == [3, 1, 2]
     for k in (3, -4, np.int64(3)):
-        with pytest.raises(IndexError, match="of 3"):
+        with pytest.raises(IndexError, match="size 3"):
             data[k]
 
 

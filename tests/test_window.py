@@ -82,7 +82,7 @@ def test_bad_windows():
         Window(Tightrope(horizon=5), 6)
     with pytest.raises(ValueError, match="window length must be at least 1"):
         Window(Tightrope(), 0)
-    with pytest.raises(TypeError, match="counts steps"):
+    with pytest.raises(TypeError, match="is a count"):
         Window(Tightrope(), 2.0)
     with pytest.raises(TypeError, match="Box of vectors"):
         Window(Window(Tightrope(), 2), 2)

@@ -82,22 +82,33 @@ class Units(nn.Module):
     in the data.
 
     `inward` gives columns of mean 0 and standard deviation 1 on the data that `measure` saw. A column that
-    never varies there is shifted and not scaled; before anything was measured nothing changes.
+    never varies there is shifted and not scaled; before anything was measured nothing changes. With
+    `on=False` nothing ever does: these are the world's own units.
     """
 
-    def __init__(self, columns: int, students: int | None, dims: int, like: Tensor) -> None:
+    def __init__(self, columns: int, students: int | None, dims: int, like: Tensor, on: bool = True) -> None:
         super().__init__()
-        shape = (columns,) if students is None else (students, *[1] * dims, columns)
-        self.register_buffer("shift", torch.zeros(shape, dtype=like.dtype, device=like.device))
-        self.register_buffer("scale", torch.ones(shape, dtype=like.dtype, device=like.device))
+        lead, self.on = () if students is None else (students, *[1] * dims), on
+        self.register_buffer("shift", like.new_zeros(*lead, columns) if on else None)
+        self.register_buffer("scale", like.new_ones(*lead, columns) if on else None)
         # The sum of the logarithms of the scales, for densities.
-        self.register_buffer("volume", torch.zeros(shape[:-1], dtype=like.dtype, device=like.device))
+        self.register_buffer("volume", like.new_zeros(lead) if on else None)
 
     def inward(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
-        return (x - self.shift) / self.scale
+        return (x - self.shift) / self.scale if self.on else x
 
     def outward(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
-        return torch.addcmul(self.shift, x, self.scale)
+        return torch.addcmul(self.shift, x, self.scale) if self.on else x
+
+    def widened(self, log_std: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
+        """`outward` of the logarithm of a standard deviation."""
+        return log_std + self.scale.log() if self.on else log_std
+
+    def lost(self, known: Known = None) -> Tensor | float:
+        """What a log-density loses by the change of units: the logarithms of the (known) scales."""
+        if not self.on:
+            return 0.0
+        return self.volume if known is None else (self.scale.log() * known).sum(-1)
 
     @torch.no_grad()
     def measure(self, parts: Sequence[Float[Tensor, "N *window d"]], flags: bool) -> None:
@@ -105,6 +116,8 @@ class Units(nn.Module):
 
         With `flags` a column that holds nothing but 0 and 1 stays as it is: it names a class.
         """
+        if not self.on:
+            return
         seen = {id(x): self._of(x.reshape(-1, x.shape[-1]), flags) for x in parts}
         for buffer, column in ((self.shift, 0), (self.scale, 1)):
             buffer.copy_(torch.stack([seen[id(x)][column] for x in parts]).view_as(buffer))
@@ -145,25 +158,25 @@ class Head(Policy):
     """
 
     whole = False  # whether actions are whole numbers; else they are numbers to be standardised
-    lowest = highest = None  # the actions that have a likelihood, where not all have
 
-    def __init__(self, obs_dim: int | tuple[int, int], act_shape: tuple[int, ...], generator: Generators, *,
+    def __init__(self, obs_dim: int | tuple[int, int], act_dim: int | None, generator: Generators, *,
                  hidden: Sequence[int] = (64, 64), activation: str = "relu", limits: Limits | None = None,
                  standardise: bool = True, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
-        stacked = not isinstance(generator, torch.Generator)
-        if stacked and not len(generator):
-            raise ValueError("no generators given, expected at least one: one a student of the stack.")
-        width, dims = (obs_dim, 1) if isinstance(obs_dim, int) else (window_size(obs_dim)[1], 2)
-        if min(width, *act_shape, 1) < 1:
-            raise ValueError(f"{width} observed numbers and actions of shape {act_shape}, expected at least "
-                             "one of each.")
-        like = torch.empty(0, dtype=dtype, device=(generator[0] if stacked else generator).device)
-        self.students, self.obs_dim, self.act_shape = len(generator) if stacked else None, obs_dim, act_shape
-        self.hidden, self.activation, self._dtype = tuple(hidden), activation, dtype
-        self.sees = Units(width, self.students, dims, like) if standardise else None
-        self.plays = Units(act_shape[0], self.students, 1, like) if standardise and not self.whole else None
-        low, high = (None, None) if limits is None else _limits(limits, act_shape, like)
+        generators = [generator] if isinstance(generator, torch.Generator) else list(generator)
+        self.students = None if isinstance(generator, torch.Generator) else len(generators)
+        # the shapes of one observation and of one action: a single whole number where `act_dim` is None
+        self.seen_shape = (obs_dim,) if isinstance(obs_dim, int) else window_size(obs_dim)
+        self.act_shape = () if act_dim is None else (act_dim,)
+        if min(len(generators), *self.seen_shape, *self.act_shape) < 1:
+            raise ValueError(f"{len(generators)} generators, observations of shape {self.seen_shape} and "
+                             f"actions of shape {self.act_shape}, expected at least one of each number.")
+        self.obs_dim, self.act_dim, self._dtype = obs_dim, act_dim, dtype
+        self.hidden, self.activation = tuple(hidden), activation
+        like = torch.empty(0, dtype=dtype, device=generators[0].device)
+        self.sees = Units(self.seen_shape[-1], self.students, len(self.seen_shape), like, standardise)
+        self.plays = Units(act_dim or 1, self.students, 1, like, standardise and not self.whole)
+        low, high = (None, None) if limits is None else _limits(limits, self.act_shape, like)
         self.register_buffer("low", low, persistent=False)
         self.register_buffer("high", high, persistent=False)
 
@@ -193,8 +206,7 @@ class Head(Policy):
 
     def log_prob(self, obs: Obs, action: Action, known: Known = None) -> PerRow:
         """Log-density of each action, over its numbers that are `known`: of a cut-off plan the first."""
-        self.check_action(obs, action)
-        self.check_range(action)
+        self.check_action(obs, action, likely=True)
         return self._density(obs, action, known)
 
     def loss(self, obs: Obs, action: Action, generator: Generators | None = None,
@@ -204,21 +216,34 @@ class Head(Policy):
 
     def standardise(self, obs, action) -> None:
         """Take units from the data, unless it was switched off."""
-        if self.sees is not None and obs is not None:
+        if obs is not None:
             self.sees.measure(obs, flags=True)
-        if self.plays is not None:
-            self.plays.measure(action, flags=False)
+        self.plays.measure(action, flags=False)
 
     def check(self, obs: Tensor, action: Tensor) -> None:
         """Raise ValueError for another shape, dtype or device, NaN or infinity, and actions out of range."""
         super().check(obs, action)
-        check_observation(obs, self.obs_dim, None, self.net.like)
-        self.check_action(obs, action)
-        self.check_range(action)
+        self.check_observation(obs, None)
+        self.check_action(obs, action, likely=True)
 
-    def check_action(self, obs: Obs, action: Action) -> None:
-        """Raise ValueError unless there is one action of this head's kind for each observation."""
-        lead = obs.shape[:obs.ndim - (1 if isinstance(self.obs_dim, int) else 2)]
+    def check_observation(self, obs: Obs, students: int | None) -> None:
+        """Raise ValueError unless `obs` is what the network takes, of its dtype and on its device."""
+        lead, like = () if students is None else (students,), self.net.like
+        k = len(lead)
+        if (*obs.shape[:k], *obs.shape[k + 1:]) != (*lead, *self.seen_shape):
+            wanted = ", ".join(map(str, (*lead, "n", *self.seen_shape)))
+            raise ValueError(f"observations have shape {tuple(obs.shape)}, expected ({wanted}).")
+        if obs.dtype != like.dtype or obs.device != like.device:
+            raise ValueError(f"observations have dtype {obs.dtype} and are on {obs.device}, expected "
+                             f"{like.dtype} on {like.device} like the policy; move one with .to(...), or "
+                             f"build the policy with dtype={obs.dtype}.")
+
+    def check_action(self, obs: Obs, action: Action, likely: bool = False) -> None:
+        """Raise ValueError unless there is one action of this head's kind for each observation.
+
+        `likely` also refuses actions that have no likelihood at all, and reads from the device.
+        """
+        lead = obs.shape[:obs.ndim - len(self.seen_shape)]
         dtype = torch.int64 if self.whole else self.net.like.dtype
         if action.shape != (*lead, *self.act_shape) or action.dtype != dtype:
             other = ("continuous actions want a Gaussian" if self.whole
@@ -226,69 +251,37 @@ class Head(Policy):
             raise ValueError(f"actions have shape {tuple(action.shape)} and dtype {action.dtype}, expected "
                              f"{dtype} {(*lead, *self.act_shape)}, one action for each of the observations "
                              f"{tuple(obs.shape)}; {other} policy.")
-
-    def check_range(self, action: Action) -> None:
-        """Raise ValueError for an action that has no likelihood at all; reads from the device."""
-        if self.lowest is None:
+        if not likely or (bounds := self.likely()) is None:
             return
-        bad = ~((action >= self.lowest) & (action <= self.highest))  # NaN is in no range
+        bad = ~((action >= bounds[0]) & (action <= bounds[1]))  # NaN is in no range
         if bool(bad.any()):
-            low, high = (torch.as_tensor(x).tolist() for x in (self.lowest, self.highest))
+            low, high = (torch.as_tensor(x).tolist() for x in bounds)
             raise ValueError(f"action {action[bad][0].item()} lies outside the limits {low} and {high} of "
                              "this head; scale actions, or declare wider limits.")
 
+    def likely(self) -> tuple | None:
+        """The least and the greatest action that have a likelihood, where not all have."""
+        return None
+
     def seen(self, obs: Obs) -> Float[Tensor, "*M n *obs"]:
         """The observations in the network's units; raises ValueError for those of another kind."""
-        check_observation(obs, self.obs_dim, self.students, self.net.like)
-        return obs if self.sees is None else self.sees.inward(obs)
+        self.check_observation(obs, self.students)
+        return self.sees.inward(obs)
 
     def meant(self, obs: Obs, action: Action) -> Action:
         """The actions in the network's units; raises ValueError unless they are of this head's kind."""
         self.check_action(obs, action)
-        return action if self.plays is None else self.plays.inward(action)
+        return self.plays.inward(action)
 
     def played(self, action: Action) -> Action:
         """What the network said, in the world's units and within the limits."""
-        action = action if self.plays is None else self.plays.outward(action)
+        action = self.plays.outward(action)
         return action if self.low is None else action.clamp(self.low, self.high)
-
-    def outward(self, mean: Action, log_std: Action) -> tuple[Action, Action]:
-        """A mean and a log standard deviation in the world's units."""
-        if self.plays is None:
-            return mean, log_std
-        return self.plays.outward(mean), log_std + self.plays.scale.log()
-
-    def volume(self, known: Known = None) -> Tensor | float:
-        """What a log-density loses by the change of units: the logarithms of the (known) scales."""
-        if self.plays is None:
-            return 0.0
-        return self.plays.volume if known is None else (self.plays.scale.log() * known).sum(-1)
-
-    def _density(self, obs: Obs, action: Action, known: Known) -> PerRow:
-        return Policy.log_prob(self, obs, action)
 
 
 def known_sum(each: Float[Tensor, "*n act"], known: Known) -> Float[Tensor, "*n"]:
     """Sum over action dimensions, those that nobody knows left out."""
     return (each if known is None else each * known).sum(-1)
-
-
-def check_observation(obs: Tensor, obs_dim: int | tuple[int, int], students: int | None,
-                      like: Tensor) -> None:
-    """Raise ValueError unless `obs` is what a network of this width takes, of `like`'s dtype and device."""
-    one = (obs_dim,) if isinstance(obs_dim, int) else obs_dim
-    lead = obs.ndim - len(one)
-    rows = () if students is None else (students,)
-    if lead != len(rows) + 1 or obs.shape[lead:] != one or obs.shape[:len(rows)] != rows:
-        wanted = ", ".join(map(str, (*rows, "n", *one)))
-        raise ValueError(f"observations have shape {tuple(obs.shape)}, expected ({wanted}).")
-    if obs.dtype != like.dtype:
-        other = f" or build the policy with dtype={obs.dtype}" if obs.is_floating_point() else ""
-        raise ValueError(f"observations have dtype {obs.dtype}, expected {like.dtype} like the policy; "
-                         f"write obs.to({like.dtype}){other}.")
-    if obs.device != like.device:
-        raise ValueError(f"observations are on {obs.device}, the policy is on {like.device}; "
-                         f"move one: policy.to('{obs.device}').")
 
 
 @contextlib.contextmanager

@@ -22,13 +22,13 @@ class Categorical(Head):
     `fit` and `log_prob`).
     """
 
-    whole, lowest = True, 0
+    whole = True
 
     def __init__(self, obs_dim: int | tuple[int, int], n_actions: int, *, generator: Generators,
                  net: Callable[..., nn.Module] = MLP, **options) -> None:
-        super().__init__(obs_dim, (), generator, **options)
+        super().__init__(obs_dim, None, generator, **options)
         self.net = self.network(obs_dim, n_actions, generator, net)
-        self.n_actions, self.highest = n_actions, n_actions - 1
+        self.n_actions = n_actions
 
     @classmethod
     def serves(cls, space: gymnasium.Space) -> dict:
@@ -36,6 +36,10 @@ class Categorical(Head):
         if not isinstance(space, gymnasium.spaces.Discrete):
             raise TypeError(f"the action space is {space}, expected Discrete for a Categorical.")
         return {"n_actions": int(space.n)}
+
+    def likely(self) -> tuple[int, int]:
+        """All there are."""
+        return 0, self.n_actions - 1
 
     def logits(self, obs: Obs) -> Float[Tensor, "*M n actions"]:
         """Unnormalised log-probabilities."""

@@ -3,14 +3,13 @@
 """
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from ilsupport._checks import check_finite, check_horizon
+from ilsupport._checks import check_finite, check_horizon, check_positive
 from ilsupport.policies.base import Action, Obs, PerRow, PerStudent, Policy
 from ilsupport.random import Generators
 from ilsupport.trajectories import Trajectories
@@ -25,16 +24,14 @@ class Chunked(Policy):
     for this step, of which the oldest is plan 0, with weights proportional to `exp(-m i)`. `begin` starts
     anew; `rollout` and `evaluate` call it. Fit it to `chunks(demonstrations, length)`. Zhao and others
     (2023), section IV and algorithm 2. Raises ValueError for a length below 1, a negative `ensemble`, a head
-    whose actions do not divide into plans, and another number of episodes in the middle of a plan; TypeError
-    when it acts and the head's actions are discrete.
+    whose actions are discrete or do not divide into plans, and another number of episodes in the middle of a
+    plan.
     """
 
     def __init__(self, head: Policy, length: int, *, ensemble: float | None = None) -> None:
         super().__init__()
-        self.head, self.length, self.ensemble = head, check_horizon(length, "chunk length"), ensemble
-        if ensemble is not None and not 0 <= ensemble < math.inf:
-            raise ValueError(f"ensemble is {ensemble}, expected None (play each plan to its end) or a number "
-                             ">= 0.")
+        self.head, self.length = head, check_horizon(length, "chunk length")
+        self.ensemble = ensemble if ensemble is None else check_positive("ensemble", ensemble, or_zero=True)
         self.students = head.students
         self.begin()
 
@@ -47,12 +44,10 @@ class Chunked(Policy):
     def plan(self, obs: Obs, generator: torch.Generator | None = None) -> Float[Tensor, "*M n length act"]:
         """The next `length` actions, the head's best guess or a sample."""
         said = self.head.act(obs, generator)
-        if not said.is_floating_point():
-            raise TypeError(f"the head plays actions of dtype {said.dtype}, expected floats: plans are made "
-                            "of continuous actions.")
-        if said.shape[-1] % self.length:
-            raise ValueError(f"the head has {said.shape[-1]} action dimensions, expected a multiple of the "
-                             f"chunk length {self.length}: build it with length * act_dim of them.")
+        if not said.is_floating_point() or said.shape[-1] % self.length:
+            raise ValueError(f"the head plays {said.dtype} of shape {tuple(said.shape)}, expected floats, "
+                             f"length * act_dim = {self.length} * act_dim of them: a plan of continuous "
+                             "actions.")
         return said.unflatten(-1, (self.length, -1))
 
     def act(self, obs: Obs, generator: torch.Generator | None = None) -> Action:

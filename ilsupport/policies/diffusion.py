@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from ilsupport._checks import check_horizon
 from ilsupport.policies.base import Action, Known, Obs, PerStudent, known_sum
 from ilsupport.policies.ode import Transport, noise_and_time
 from ilsupport.random import Generators
@@ -27,9 +28,8 @@ class Diffusion(Transport):
     """
 
     def __init__(self, obs_dim: int, act_dim: int, *, generator: Generators, levels: int = 50,
-                 steps: int = 10,
-                 **options) -> None:
-        check_steps(steps, levels)
+                 steps: int = 10, **options) -> None:
+        check_horizon(steps, "steps", check_horizon(levels, "levels"))
         super().__init__(obs_dim, act_dim, generator=generator, steps=steps, **options)
         self.levels = levels
 
@@ -62,7 +62,7 @@ class Diffusion(Transport):
 
     def path(self, obs: Obs, noise: Action) -> Iterator[Action]:
         """DDIM: the `steps + 1` samples from the noise to the action, as for a moving picture."""
-        check_steps(self.steps, self.levels)  # they may be set after training
+        check_horizon(self.steps, "steps", self.levels)  # they may be set after training
         x, levels = noise, ((1 - self.times(self.steps)) * self.levels).round()
         yield x
         for level, lower in zip(levels[:-1], levels[1:]):
@@ -70,9 +70,3 @@ class Diffusion(Transport):
             clean = (x - self.angle(level).sin() * seen) / self.angle(level).cos()
             x = self.angle(lower).cos() * clean + self.angle(lower).sin() * seen
             yield x
-
-
-def check_steps(steps: int, levels: int) -> None:
-    """Raise ValueError unless there is a level of noise for every step."""
-    if not 1 <= steps <= levels:
-        raise ValueError(f"steps = {steps} and levels = {levels}, expected 1 <= steps <= levels.")

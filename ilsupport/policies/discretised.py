@@ -34,7 +34,7 @@ class Discretised(Head):
 
     def __init__(self, obs_dim: int, act_dim: int, bins: int | Sequence[int] = 32, *, generator: Generators,
                  limits: Limits | None = (-1.0, 1.0), autoregressive: bool = True, **options) -> None:
-        super().__init__(obs_dim, (act_dim,), generator, limits=limits, **options)
+        super().__init__(obs_dim, act_dim, generator, limits=limits, **options)
         counts = [bins] * act_dim if isinstance(bins, int) else list(bins)
         if len(counts) != act_dim or min(counts) < 1:
             raise ValueError(f"bins is {bins}, expected a number, or one for each of {act_dim} dimensions, "
@@ -42,7 +42,7 @@ class Discretised(Head):
         if limits is not None and not bool((self.low.isfinite() & self.high.isfinite()).all()):
             raise ValueError(f"limits are {limits}, expected finite (low, high): bins divide a range.")
         self.net = self.network(obs_dim + 2 * act_dim, max(counts), generator)
-        self.act_dim, self.bins, self.autoregressive = act_dim, bins, autoregressive
+        self.bins, self.autoregressive = bins, autoregressive
         self.whole = limits is None
         counts = torch.tensor(counts, device=self.net.like.device)
         absent = torch.arange(int(counts.max()), device=counts.device) >= counts[:, None]
@@ -51,15 +51,9 @@ class Discretised(Head):
         self.register_buffer("width", None if self.whole else (self.high - self.low) / counts,
                              persistent=False)
 
-    @property
-    def lowest(self) -> Tensor:
-        """The least action there is a bin for, in each dimension."""
-        return torch.zeros_like(self.counts) if self.whole else self.low
-
-    @property
-    def highest(self) -> Tensor:
-        """The greatest."""
-        return self.counts - 1 if self.whole else self.high
+    def likely(self) -> tuple[Tensor, Tensor]:
+        """The least and the greatest action there is a bin for, in each dimension."""
+        return (torch.zeros_like(self.counts), self.counts - 1) if self.whole else (self.low, self.high)
 
     @classmethod
     def serves(cls, space: gymnasium.Space) -> dict:

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ilsupport._checks import check_positive
 from ilsupport.policies.base import Action, Head, Known, Obs, PerRow, PerStudent, known_sum
 from ilsupport.policies.network import MLP
 from ilsupport.random import Generators, randn
@@ -28,22 +29,18 @@ class Gaussian(Head):
 
     def __init__(self, obs_dim: int | tuple[int, int], act_dim: int, *, generator: Generators,
                  std: float | None = 1.0, net: Callable[..., nn.Module] = MLP, **options) -> None:
-        super().__init__(obs_dim, (act_dim,), generator, **options)
-        self.act_dim, self.std = act_dim, check_std(std)
+        super().__init__(obs_dim, act_dim, generator, **options)
+        self.std = std if std is None else check_positive("std", std)
         self.net = self.network(obs_dim, act_dim if std is not None else 2 * act_dim, generator, net)
 
     def parameters_at(self, obs: Obs) -> tuple[Float[Tensor, "*M n act"], Float[Tensor, "*M n act"]]:
         """Mean and log standard deviation at each observation, in the world's units."""
         mean, log_std = split(self.net(self.seen(obs)), self.std)
-        return self.outward(mean, log_std)
+        return self.plays.outward(mean), self.plays.widened(log_std)
 
     def act(self, obs: Obs, generator: torch.Generator | None = None) -> Action:
         """The mean, or with a generator a sample."""
-        out = self.net(self.seen(obs))
-        if generator is None:
-            return self.played(out if self.std is not None else out.chunk(2, -1)[0])
-        mean, log_std = split(out, self.std)
-        return self.played(mean + log_std.exp() * randn(mean.shape, generator, mean))
+        return self.played(drawn(*split(self.net(self.seen(obs)), self.std), generator))
 
     def loss(self, obs: Obs, action: Action, generator: Generators | None = None,
              known: Known = None) -> PerStudent:
@@ -53,20 +50,12 @@ class Gaussian(Head):
         mean, meant = self.net(self.seen(obs)), self.meant(obs, action)
         # page 1's identity, in one fused kernel
         half_mse = nn.functional.mse_loss(mean, meant) / (2 * self.std**2)
-        return self.act_dim * (half_mse + math.log(self.std) + 0.5 * math.log(2 * math.pi)) + self.volume()
+        each = half_mse + math.log(self.std) + 0.5 * math.log(2 * math.pi)
+        return self.act_dim * each + self.plays.lost()
 
     def _density(self, obs: Obs, action: Action, known: Known) -> PerRow:
         each = log_normal(self.meant(obs, action), *split(self.net(self.seen(obs)), self.std))
-        return known_sum(each, known) - self.volume(known)
-
-
-def check_std(std: float | None) -> float | None:
-    """Return a fixed standard deviation, or None for one that is learnt; raise ValueError unless it is
-    positive.
-    """
-    if std is not None and not 0 < std < math.inf:
-        raise ValueError(f"std is {std}, expected a positive number, or None to learn it.")
-    return std
+        return known_sum(each, known) - self.plays.lost(known)
 
 
 def split(out: Float[Tensor, "*n out"], std: float | None) -> tuple[Columns, Columns]:
@@ -75,6 +64,11 @@ def split(out: Float[Tensor, "*n out"], std: float | None) -> tuple[Columns, Col
         return out, torch.full_like(out, math.log(std))
     mean, log_std = out.chunk(2, -1)
     return mean, log_std.clamp(*LOG_STD_RANGE)
+
+
+def drawn(mean: Columns, log_std: Columns, generator: Generators | None) -> Columns:
+    """A sample; without a generator the mean."""
+    return mean if generator is None else mean + log_std.exp() * randn(mean.shape, generator, mean)
 
 
 def log_normal(x: Columns, mean: Columns, log_std: Columns) -> Columns:

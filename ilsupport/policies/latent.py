@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ilsupport.policies.base import Action, Head, Known, Obs, PerRow, PerStudent, known_sum
-from ilsupport.policies.gaussian import LOG_STD_RANGE, check_std, log_normal, split
+from ilsupport._checks import check_horizon, check_positive
+from ilsupport.policies.base import Action, Head, Known, Obs, PerRow, PerStudent, Policy, known_sum
+from ilsupport.policies.gaussian import LOG_STD_RANGE, drawn, log_normal, split
 from ilsupport.random import Generators, randn
 
 
@@ -27,38 +28,28 @@ class Latent(Head):
     does.
     """
 
+    log_prob = Policy.log_prob
+
     def __init__(self, obs_dim: int, act_dim: int, *, generator: Generators, latent_dim: int = 4,
-                 std: float | None = None,
-                 free_nats: float = 0.0, **options) -> None:
-        super().__init__(obs_dim, (act_dim,), generator, **options)
-        if latent_dim < 1:
-            raise ValueError(f"latent_dim is {latent_dim}, expected at least 1; without a die it is a "
-                             "Gaussian policy.")
-        if not 0 <= free_nats < math.inf:
-            raise ValueError(f"free_nats is {free_nats}, expected a number >= 0.")
-        self.act_dim, self.latent_dim = act_dim, latent_dim
-        self.std, self.free_nats = check_std(std), free_nats
+                 std: float | None = None, free_nats: float = 0.0, **options) -> None:
+        super().__init__(obs_dim, act_dim, generator, **options)
+        self.latent_dim = check_horizon(latent_dim, "latent_dim")
+        self.std = std if std is None else check_positive("std", std)
+        self.free_nats = check_positive("free_nats", free_nats, or_zero=True)
         self.encoder = self.network(obs_dim + act_dim, 2 * latent_dim, generator)
         self.net = self.network(obs_dim + latent_dim, act_dim if std is not None else 2 * act_dim, generator)
-
-    def encode(self, obs: Obs, action: Action) -> tuple[Tensor, Tensor]:
-        """Mean and log standard deviation of `q(z | s, a)`, each (*M, n, latent)."""
-        return self._encode(self.seen(obs), self.meant(obs, action))
 
     def decode(self, obs: Obs, z: Float[Tensor, "*M n latent"]) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation of `p(a | s, z)`, each (*M, n, act), in the world's units."""
         mean, log_std = self._decode(self.seen(obs), z)
-        return self.outward(mean, log_std)
+        return self.plays.outward(mean), self.plays.widened(log_std)
 
     def act(self, obs: Obs, generator: torch.Generator | None = None) -> Action:
         """A sample; without a generator the mean answer to the toss z = 0: one of the answers, not always the
         likeliest.
         """
-        seen, shape = self.seen(obs), (*obs.shape[:-1], self.latent_dim)
-        if generator is None:
-            return self.played(self._decode(seen, obs.new_zeros(shape))[0])
-        mean, log_std = self._decode(seen, randn(shape, generator, obs))
-        return self.played(mean + log_std.exp() * randn(mean.shape, generator, mean))
+        zero = obs.new_zeros(*obs.shape[:-1], self.latent_dim)
+        return self.played(drawn(*self._decode(self.seen(obs), drawn(zero, zero, generator)), generator))
 
     def loss(self, obs: Obs, action: Action, generator: Generators | None = None,
              known: Known = None) -> PerStudent:
@@ -67,15 +58,15 @@ class Latent(Head):
         """
         seen, action = self.seen(obs), self.meant(obs, action)
         mean, log_std = self._encode(seen, action)
-        z = mean + log_std.exp() * randn(mean.shape, generator, mean)
-        answer = known_sum(log_normal(action, *self._decode(seen, z)), known) - self.volume(known)
+        z = drawn(mean, log_std, generator)
+        answer = known_sum(log_normal(action, *self._decode(seen, z)), known) - self.plays.lost(known)
         return _kl(mean, log_std).mean(-2).clamp(min=self.free_nats).sum(-1) - answer.mean(-1)
 
     def told(self, obs: Obs, action: Action) -> PerRow:
         """KL(q(z | s, a) || N(0, I)) in nats: how much the encoder tells the decoder about each action; 0 is
         collapse.
         """
-        return _kl(*self.encode(obs, action)).sum(-1)
+        return _kl(*self._encode(self.seen(obs), self.meant(obs, action))).sum(-1)
 
     def elbo(self, obs: Obs, action: Action, generator: Generators,
              samples: int = 1) -> PerRow:
@@ -84,8 +75,7 @@ class Latent(Head):
         One sample is the evidence lower bound; more, the importance-weighted one (Burda and others, 2016),
         which climbs to the log-density itself. Raises ValueError for fewer than one.
         """
-        if samples < 1:
-            raise ValueError(f"samples = {samples}, expected at least one toss to average over.")
+        check_horizon(samples, "samples")
         seen, action = self.seen(obs), self.meant(obs, action)
         mean, log_std = self._encode(seen, action)
         weights = []
@@ -94,9 +84,10 @@ class Latent(Head):
             z = mean + log_std.exp() * noise
             answer = log_normal(action, *self._decode(seen, z)).sum(-1)
             weights.append(answer + (0.5 * (noise.square() - z.square()) + log_std).sum(-1))
-        return torch.stack(weights).logsumexp(0) - math.log(samples) - self.volume()
+        return torch.stack(weights).logsumexp(0) - math.log(samples) - self.plays.lost()
 
     def _encode(self, seen: Tensor, meant: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log standard deviation of `q(z | s, a)`, each (*M, n, latent)."""
         mean, log_std = self.encoder(torch.cat([seen, meant], -1)).chunk(2, -1)
         return mean, log_std.clamp(*LOG_STD_RANGE)
 

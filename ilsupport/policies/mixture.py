@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ilsupport._checks import check_horizon
 from ilsupport.policies.base import Action, Head, Known, Obs, PerRow, known_sum
 from ilsupport.policies.categorical import pick
 from ilsupport.policies.gaussian import log_normal
@@ -34,10 +35,8 @@ class Mixture(Head):
 
     def __init__(self, obs_dim: int, act_dim: int, components: int = 5, *, generator: Generators,
                  **options) -> None:
-        super().__init__(obs_dim, (act_dim,), generator, **options)
-        if components < 1:
-            raise ValueError(f"components is {components}, expected at least one.")
-        self.act_dim, self.components = act_dim, components
+        super().__init__(obs_dim, act_dim, generator, **options)
+        self.components = check_horizon(components, "components")
         self.net = self.network(obs_dim, components * (1 + 2 * act_dim), generator)
         with torch.no_grad():
             _, mean, scale = self._split(self.net.biases[-1])
@@ -48,7 +47,7 @@ class Mixture(Head):
     def parameters_at(self, obs: Obs) -> Components:
         """Log-weights, means and standard deviations at each observation, in the world's units."""
         log_weight, mean, scale = self._at(obs)
-        if self.plays is None:
+        if not self.plays.on:
             return log_weight, mean, scale
         unit = self.plays.scale.unsqueeze(-2)
         return log_weight, torch.addcmul(self.plays.shift.unsqueeze(-2), mean, unit), scale * unit
@@ -70,7 +69,7 @@ class Mixture(Head):
         log_weight, mean, scale = self._at(obs)
         each = log_normal(self.meant(obs, action).unsqueeze(-2), mean, scale.log())
         each = known_sum(each, None if known is None else known.unsqueeze(-2))
-        return (log_weight + each).logsumexp(-1) - self.volume(known)
+        return (log_weight + each).logsumexp(-1) - self.plays.lost(known)
 
     def _at(self, obs: Obs) -> Components:
         """As `parameters_at`, in the network's units."""

@@ -4,12 +4,13 @@ and 7b).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ilsupport._checks import check_horizon
 from ilsupport.policies.base import Action, Head, Known, Obs, PerRow
 from ilsupport.random import Generators, randn
 
@@ -21,7 +22,9 @@ DENSITY_STEPS = 100  # of Heun's rule, for log_prob
 class Transport(Head):
     """Standard normal noise at time 0 becomes an action at time 1 along dx/dt = velocity(obs, x, t).
 
-    Subclasses (`Diffusion`, `Flow`) say how the velocity is learnt and stepped along. `steps` is how many
+    Subclasses (`Diffusion`, `Flow`) say how the velocity is learnt (`loss`, `velocity`) and stepped along
+    (`path`: the `steps + 1` samples on the way, first the noise, last the action, before it is scaled to the
+    world's units). `steps` is how many
     steps, hence network calls, `act` takes; set it at will after training. Noise, ways and velocities are in
     units of the actions' own spread in the data, which is the size of the noise (`standardise=False`: in the
     world's). `options` are those of `Head`. Raises ValueError for fewer than one step, and for observations
@@ -30,30 +33,19 @@ class Transport(Head):
 
     def __init__(self, obs_dim: int, act_dim: int, *, generator: Generators, steps: int = 10,
                  **options) -> None:
-        super().__init__(obs_dim, (act_dim,), generator, **options)
+        super().__init__(obs_dim, act_dim, generator, **options)
         self.net = self.network(obs_dim + act_dim + 2 * WAVES, act_dim, generator)
-        self.act_dim, self.steps = act_dim, steps
+        self.steps = steps
         self.times(steps)  # checks it
 
     def at(self, obs: Obs, x: Action, t: Tensor) -> Action:
         """The network's output at `x` and time `t`: one for all, or one each (*M, n, 1)."""
         return self.net(torch.cat([self.seen(obs), x, time_features(t.expand(*x.shape[:-1], 1))], -1))
 
-    def velocity(self, obs: Obs, x: Action, t: Tensor) -> Action:
-        """dx/dt."""
-        raise NotImplementedError
-
-    def path(self, obs: Obs, noise: Action) -> Iterator[Action]:
-        """The `steps + 1` samples on the way: first the noise, last the action, before it is scaled to the
-        world's units.
-        """
-        raise NotImplementedError
-
     def times(self, steps: int) -> Float[Tensor, "steps+1"]:
         """From 0 to 1. Raises ValueError for fewer than one step."""
-        if steps < 1:
-            raise ValueError(f"steps = {steps}, expected at least one step from noise to an action.")
-        return torch.linspace(0, 1, steps + 1, dtype=self.net.like.dtype, device=self.net.like.device)
+        like = self.net.like
+        return torch.linspace(0, 1, check_horizon(steps, "steps") + 1, dtype=like.dtype, device=like.device)
 
     def act(self, obs: Obs, generator: torch.Generator | None = None) -> Action:
         """A sample; without a generator what becomes of zero noise.
@@ -78,7 +70,7 @@ class Transport(Head):
                             "which some numbers are unknown.")
         meant = self.meant(obs, action)
         return log_density(lambda x, t: self.velocity(obs, x, t), meant,
-                           self.times(DENSITY_STEPS)) - self.volume()
+                           self.times(DENSITY_STEPS)) - self.plays.lost()
 
 
 def time_features(t: Float[Tensor, "*n 1"]) -> Float[Tensor, "*n 8"]:

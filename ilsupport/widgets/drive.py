@@ -259,10 +259,10 @@ def _packed(name: str, policy: Seeing) -> dict:
         raise ValueError(f"the page cannot carry {name!r}: {', '.join(wrong)}; it carries one Seeing of "
                          "Camera() or Camera(marks=False) and Gaussian(960, 1, ...).")
     weights, biases = ([x.detach().double() for x in part] for part in (head.net.weights, head.net.biases))
-    if head.sees is not None:
+    if head.sees.on:
         weights[0] = weights[0] / head.sees.scale
         biases[0] = biases[0] - weights[0] @ head.sees.shift.double()
-    if head.plays is not None:
+    if head.plays.on:
         weights[-1] = weights[-1] * head.plays.scale
         biases[-1] = biases[-1] * head.plays.scale + head.plays.shift
     layers = [{"weight": halves(weight), "bias": halves(bias)} for weight, bias in zip(weights, biases)]
