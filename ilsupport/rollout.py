@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Shaped
 from torch import Tensor
@@ -69,15 +70,13 @@ def rollout(env: Env, policy: Policy | Act, n: int, *, generator: torch.Generato
     Raises ValueError for a horizon or `n` below 1, actions of the wrong shape or outside the action space,
     and NaN or infinity from the environment while an episode runs.
     """
-    horizon = check_horizon(env.horizon if horizon is None else horizon)
     kept: list[list[Tensor]] = [[] for _ in range(5)]
     final = None
     with one_thread(work_of(policy, n), env.device), in_mode(policy, training=False):
         for step in _steps(env, policy, n, generator, horizon, sample, copies=True):
-            for column, value in zip(kept, (step.obs, step.action, step.reward, step.alive, step.terminated)):
+            for column, value in zip(kept, step):
                 column.append(value)
-            alive = step.alive.view(-1, *[1] * (step.obs.ndim - 1))
-            final = step.after if step.everyone else torch.where(alive, step.after, final)
+            final = step.running(step.after, final)
     observations, actions, rewards, mask, ends = (torch.stack(column, 1) for column in kept)
     terminated, longest = (ends & mask).any(1), int(mask.sum(1).max())
     observations, actions, rewards, mask = (x[:, :longest] for x in (observations, actions, rewards, mask))
@@ -98,22 +97,16 @@ def evaluate(env: Env, policy: Policy | Act, n: int = 100, *, generator: torch.G
     use `rollout` and `Estimate.of` for any other statistic. Raises as `rollout` does, and ValueError where
     the environment says nothing of success.
     """
-    horizon = check_horizon(env.horizon if horizon is None else horizon)
-    total = seen = lowest = highest = None
+    total = None
     with one_thread(work_of(policy, n), env.device), in_mode(policy, training=False):
         for step in _steps(env, policy, n, generator, horizon, sample):
-            action = step.action
             if total is None:  # float64 where every device has it, so that long sums keep their digits
                 total = torch.zeros_like(step.reward,
                                          dtype=torch.float64 if env.device.type == "cpu" else None)
-                first, lowest, highest = action.clone(), action.clone(), action.clone()
-                seen = torch.zeros_like(total)
-            if step.everyone:
-                total.add_(step.reward), seen.add_(step.obs)
-            else:
-                total.add_(torch.where(step.alive, step.reward, 0))
-                seen.add_(torch.where(step.alive, step.obs, 0))
-                action = torch.where(step.alive.view(-1, *[1] * (action.ndim - 1)), action, first)
+                seen, lowest, highest = 0 * step.obs, step.action.clone(), step.action.clone()
+            total.add_(step.running(step.reward, 0))
+            seen.add_(step.running(step.after, 0), alpha=0)  # 0, but for NaN and infinity, which stay
+            action = step.running(step.action, lowest)
             torch.minimum(lowest, action, out=lowest)
             torch.maximum(highest, action, out=highest)
     for extreme in (lowest, highest):
@@ -137,23 +130,28 @@ class _Step(NamedTuple):
     action: Tensor
     reward: Tensor
     alive: Tensor
-    everyone: bool
     terminated: Tensor
     after: Tensor
+    everyone: bool
+
+    def running(self, x: Tensor, other: Tensor | float | None) -> Tensor:
+        """`x` where the episode still ran, `other` where it had ended."""
+        if self.everyone:
+            return x
+        return torch.where(self.alive.view(-1, *[1] * (x.ndim - 1)), x, other)
 
 
-def _steps(env: Env, policy: Policy | Act, n: int, generator: torch.Generator, horizon: int, sample: bool,
-           copies: bool = False) -> Iterator[_Step]:
+def _steps(env: Env, policy: Policy | Act, n: int, generator: torch.Generator, horizon: int | None,
+           sample: bool, copies: bool = False) -> Iterator[_Step]:
     """Yield every step. With `copies` what is yielded is the caller's own, whatever the environment does to
-    its buffers; else of each observation the sum alone, in which NaN and infinity stay.
+    its buffers; else only `obs` of the first step is, and the rest is to be read before the next.
     """
+    horizon = check_horizon(env.horizon if horizon is None else horizon)
     act = actor(policy, generator if sample else None)
     rows = n * (students_of(policy) or 1)
     obs = env.reset(rows, generator)
     alive = torch.ones(rows, dtype=torch.bool, device=obs.device)
-    on_cpu, everyone = obs.device.type == "cpu", True
-    own, look = (torch.clone,) * 2 if copies else (lambda x: x, lambda x: x.reshape(rows, -1).sum(1))
-    before = look(obs)
+    on_cpu, everyone, before, own = obs.device.type == "cpu", True, obs.clone(), torch.clone if copies else lambda x: x
     for t in range(1, horizon + 1):
         action = act(obs)
         if action.shape[:1] != (rows,):
@@ -165,12 +163,12 @@ def _steps(env: Env, policy: Policy | Act, n: int, generator: torch.Generator, h
             shapes = [tuple(x.shape) for x in (reward, terminated, truncated)]
             raise ValueError(f"the environment's rewards, terminated and truncated have shapes {shapes}, "
                              f"expected ({rows},) each: one entry an episode.")
-        after = look(obs)
-        yield _Step(before, played, own(reward), alive, everyone, own(terminated), after)
+        after = own(obs)
+        yield _Step(before, played, own(reward), alive, own(terminated), after, everyone)
         before = after
-        over = terminated | truncated
-        if not on_cpu or over.any():  # a look is free on a CPU; elsewhere it would wait for the device
-            alive, everyone = alive & ~over, False
+        # A look is free on a CPU; elsewhere it would wait for the device.
+        if not on_cpu or np.count_nonzero(terminated.numpy()) or np.count_nonzero(truncated.numpy()):
+            alive, everyone = alive & ~(terminated | truncated), False
             if (on_cpu or t % LOOK == 0) and not alive.any():
                 return
 
