@@ -1,4 +1,5 @@
 """Other people's environments behind our interface: what ends, when, seen how, paid once."""
+import importlib
 from types import SimpleNamespace
 
 import gymnasium
@@ -14,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ilsupport import Gymnasium, Window, cartpole_expert, evaluate, generator, rollout
 
+playing = importlib.import_module("ilsupport.rollout")  # the module: `il.rollout` is the function
 MODES = list(AutoresetMode)
 
 
@@ -445,6 +447,20 @@ def test_what_comes_out_is_our_own_whatever_the_environment_does_to_its_arrays(d
     obs, reward, terminated, _ = env.step(played)
     assert obs.tolist() == [[4], [4]] and reward.tolist() == [4, 4] and not terminated.any()
     assert evaluate(env, lambda obs: torch.zeros(2, 1), 2, generator=generator(0)).mean == 1 + 2 + 3 + 4
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_adapter_counts_who_is_left_so_that_no_step_waits_for_the_device(mode, monkeypatch):
+    env = Gymnasium(counters([2, 4, 4], mode), horizon=9)
+    assert env.left is None
+    left = []
+
+    def policy(obs):
+        left.append(env.left)
+        return push_right(obs)
+    monkeypatch.setattr(torch.Tensor, "any", lambda *_: pytest.fail("looked at a tensor"))
+    assert sum(1 for _ in playing._steps(env, policy, 3, generator(0), None, False)) == 4, "not one too many"
+    assert left == [3, 3, 2, 2] and env.left == 0
 
 
 class Quest(Count):

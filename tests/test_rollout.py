@@ -280,6 +280,46 @@ def test_nan_while_an_episode_runs_is_refused_by_both():
             play(Reusing(nan_after=-1), torch.zeros_like, 3, generator=generator(0))
 
 
+class Counter(Env):
+    """A world of one's own that counts in place, and shows what it is told to from step `since` on."""
+
+    observation_space = action_space = gymnasium.spaces.Box(-9, 9, (1,))
+
+    def __init__(self, since=9, shows=0.0):
+        super().__init__(5, "cpu", torch.float32)
+        self.since, self.shows = since, shows
+
+    def _first(self, n):
+        self._obs, self._reward = torch.zeros(n, 1), torch.zeros(n)
+        return self._obs
+
+    def _next(self, action):
+        self._obs += 1
+        self._reward += 1
+        if self._obs[0] >= self.since:
+            return torch.full_like(self._obs, self.shows), self._reward
+        return self._obs, self._reward
+
+
+def test_a_world_of_ones_own_may_reuse_its_tensors():
+    data = rollout(Counter(), torch.zeros_like, 2, generator=generator(0))
+    assert data.observations[..., 0].tolist() == [[0, 1, 2, 3, 4]] * 2
+    assert data.rewards.tolist() == [[1, 2, 3, 4, 5]] * 2 and data.final_observations.tolist() == [[5], [5]]
+    assert evaluate(Counter(), torch.zeros_like, 2, generator=generator(0)).mean == 15
+
+
+@pytest.mark.parametrize("number", [torch.nan, torch.inf, -torch.inf])
+def test_what_is_not_finite_is_refused_by_both_in_the_last_observation_too(number):
+    for play in (rollout, evaluate):
+        with pytest.raises(ValueError, match="NaN or infinite"):
+            play(Counter(5, number), torch.zeros_like, 2, generator=generator(0))
+
+
+def test_large_numbers_are_finite():
+    for play in (rollout, evaluate):
+        play(Counter(2, 3e38), torch.zeros_like, 2, generator=generator(0))
+
+
 @pytest.mark.parametrize("shape", [(), (1,), (4,), (3, 1)])
 def test_rewards_that_are_not_one_an_episode_are_refused_by_both(shape):
     class Odd(Tightrope):

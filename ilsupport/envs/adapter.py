@@ -14,6 +14,7 @@ import torch
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
 from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.wrappers.vector import FlattenObservation
 from jaxtyping import Bool, Shaped
 from torch import Tensor
 
@@ -51,6 +52,8 @@ class Gymnasium(Env):
     environment that does not say how it restarts.
     """
 
+    _success: Bool[np.ndarray, "n"] | None = None
+
     def __init__(self, source: Source, *, horizon: int | None = None, flatten: bool = False,
                  device: Device = "cpu", dtype: torch.dtype = torch.float32, **options) -> None:
         self.source, self.flatten = source, flatten
@@ -63,27 +66,28 @@ class Gymnasium(Env):
         seen, played = self._vector.single_observation_space, self._vector.single_action_space
         check_space("the observation space", seen, (Box, Discrete), "write Gymnasium(..., flatten=True), or "
                     "wrap the environment in a gymnasium.ObservationWrapper that makes an array of it")
-        self.observation_space, self._first_seen = _from_zero(seen)
-        self.action_space, self._first_played = _from_zero(played)
+        self.observation_space, self.action_space = _from_zero(seen), _from_zero(played)
+        self._first_seen, self._first_played = counts_from(seen), counts_from(played)
         low, high = action_range(self.action_space, UNFLAT)
         self._played_as, self._whole_numbers = played.dtype, played.dtype.kind != "f"
         self._most = high.astype(np.uint64) if self._whole_numbers and not low.any() else None
-        self._read_as = self._played_as if self._most is None else np.int64
 
     @property
     def success(self) -> Bool[Tensor, "n"] | None:
         """Which episodes ended in success; None where the environment has not said."""
-        told = None if self._n is None else self._success
-        return None if told is None else torch.tensor(told, device=self.device)
+        return None if self._success is None else torch.tensor(self._success, device=self.device)
 
     def to(self, device: Device | None = None, dtype: torch.dtype | None = None) -> Gymnasium:
         """A copy whose tensors live elsewhere, with environments of its own unless a ready one was given."""
         moved = super().to(device, dtype)
-        moved._vector = self._make(self._vector.num_envs)
+        moved._vector, moved._success = self._make(self._vector.num_envs), None
         return moved
 
     def _first(self, n: int) -> Tensor:
         if n != self._vector.num_envs:
+            if isinstance(self.source, VectorEnv):
+                raise ValueError(f"{n} episodes asked of a vector environment with {self._vector.num_envs} "
+                                 "copies; ask for as many, or pass the id or a function that makes one.")
             replaced, self._vector = self._vector, self._make(n)
             replaced.close()
         self._mode = self._vector.metadata.get("autoreset_mode")
@@ -94,8 +98,8 @@ class Gymnasium(Env):
         # Some simulators take 31-bit seeds only, and copy i of single environments gets seed + i.
         seed = torch.randint(2**31 - n, (), generator=self._generator, device=self._generator.device)
         obs, _ = self._vector.reset(seed=int(seed))
-        self._going, self._ended, self._some_over = np.ones(n, bool), np.zeros(n, bool), False
-        self._success: np.ndarray | None = None
+        self._going, self._ended, self.left = np.ones(n, bool), np.zeros(n, bool), n
+        self._success = None
         return self._up((obs, self._seen_as))[0]
 
     def step(self, action: Shaped[Tensor, "n *act"]) -> Step:
@@ -105,12 +109,12 @@ class Gymnasium(Env):
         Raises RuntimeError before the first reset, ValueError for actions of the wrong shape or kind.
         """
         action = self._checked(action, self.action_space.shape, self._whole_numbers)
-        played = action.detach().cpu().numpy().astype(self._read_as)  # a copy, in any case
-        if self._most is not None and np.count_nonzero(played.view(np.uint64) > self._most):
-            check_actions(action, self.action_space)
-        if self._first_played is not None:
-            played += self._first_played
-        played = played.astype(self._played_as, copy=False)
+        # A copy, in any case: an environment may write on what it is given.
+        played = np.array(action.numpy(force=True), self._played_as if self._most is None else np.int64)
+        if self._most is not None:
+            if np.count_nonzero(played.view(np.uint64) > self._most):
+                check_actions(action, self.action_space)
+            played = (played + self._first_played).astype(self._played_as, copy=False)
         if self._mode is AutoresetMode.DISABLED and self._ended.any():
             self._vector.reset(options={"reset_mask": self._ended.copy()})
         try:
@@ -121,20 +125,20 @@ class Gymnasium(Env):
         self._ended = terminated | truncated
         if info:
             self._note_success(info)
-        if self._some_over:
+        if self.left < self._n:
             reward, terminated, truncated = np.where(self._going, (reward, terminated, truncated), 0)
         if np.count_nonzero(self._ended):
-            self._going, self._some_over = self._going & ~self._ended, True
+            self._going &= ~self._ended
+            self.left = np.count_nonzero(self._going)
             if self._mode is AutoresetMode.SAME_STEP:
                 obs = _with_final(obs, info, self._ended)
-        return tuple(self._up((obs, self._seen_as), (reward, self.dtype), (terminated, torch.bool),
-                              (truncated, torch.bool)))
+        return self._up((obs, self._seen_as), (reward, self.dtype), (terminated, torch.bool),
+                        (truncated, torch.bool))
 
     def _up(self, *given: tuple[np.ndarray, torch.dtype]) -> list[Tensor]:
         """Tensors of our own on the environment's device; the vector environment may reuse its arrays."""
-        parts = [torch.from_numpy(np.array(values)) for values, _ in given]
-        parts = [part if part.dtype is dtype else part.to(dtype) for part, (_, dtype) in zip(parts, given)]
-        if self._first_seen is not None:
+        parts = [torch.from_numpy(np.array(values)).to(dtype) for values, dtype in given]
+        if self._first_seen:
             parts[0] -= self._first_seen
         if self.device.type == "cpu":
             return parts
@@ -154,12 +158,8 @@ class Gymnasium(Env):
 def _maker(source: Source, horizon: int | None, options: dict, flatten: bool) -> Callable[[int], VectorEnv]:
     """How to make `n` copies."""
     if isinstance(source, VectorEnv):
-        def copies(n: int) -> VectorEnv:
-            if n != source.num_envs:
-                raise ValueError(f"{n} episodes asked of a vector environment with {source.num_envs} copies; "
-                                 "ask for as many, or pass the id or a function that makes one environment.")
-            return source
-    elif isinstance(source, (str, EnvSpec)):
+        return lambda n: FlattenObservation(source) if flatten else source
+    if isinstance(source, (str, EnvSpec)):
         spec = gymnasium.spec(source) if isinstance(source, str) else source
         if horizon is not None and _time_limit(spec) is not None:
             name = "horizon" if spec.entry_point == ENTRY_POINT else "max_episode_steps"
@@ -172,12 +172,11 @@ def _maker(source: Source, horizon: int | None, options: dict, flatten: bool) ->
             if isinstance(vector.single_action_space, (Discrete, MultiDiscrete)):
                 vector.unwrapped.action_space.contains = lambda actions: True  # we look ourselves, for less
             return vector
-    elif callable(source):
-        return lambda n: _Copies(lambda: source(**options), n, flatten)
-    else:
+        return lambda n: FlattenObservation(copies(n)) if flatten else copies(n)
+    if not callable(source):
         raise TypeError(f"source is {type(source).__name__}, expected an id, a vector environment or a "
                         "function that makes one environment at a time: write Gymnasium(lambda: YourEnv()).")
-    return lambda n: gymnasium.wrappers.vector.FlattenObservation(copies(n)) if flatten else copies(n)
+    return lambda n: _Copies(lambda: source(**options), n, flatten)
 
 
 def _time_limit(spec: EnvSpec | None) -> int | None:
@@ -235,12 +234,11 @@ class _Copies(VectorEnv):
             env.close()
 
 
-def _from_zero(space: gymnasium.Space) -> tuple[gymnasium.Space, np.ndarray | int | None]:
-    """The space whose whole numbers count from 0, and what those of `space` begin with if not with 0."""
-    first = counts_from(space)
-    if not np.any(first):
-        return space, None
-    return Discrete(space.n) if isinstance(space, Discrete) else MultiDiscrete(space.nvec), first
+def _from_zero(space: gymnasium.Space) -> gymnasium.Space:
+    """The space whose whole numbers count from 0."""
+    if not np.any(counts_from(space)):
+        return space
+    return Discrete(space.n) if isinstance(space, Discrete) else MultiDiscrete(space.nvec)
 
 
 def _with_final(obs: np.ndarray, info: dict, ended: np.ndarray) -> np.ndarray:

@@ -22,7 +22,8 @@ class Env(Configured):
 
     Copies do not reset themselves: what a copy does after its episode ended is padding, which `rollout` masks
     out. `success` says which of the last episodes reached their goal, `(n,)`, where the environment tells,
-    else None.
+    else None; `left` how many episodes have not ended, where it knows that without a look at the device. What
+    `reset` and `step` return is the caller's own: nobody writes on it again.
 
     A world of our own defines `_first(n)`, which gives the first observations, and `_next(action)`, which
     takes actions by `_whole` or `_floats` and gives the next observations and the rewards; nothing ends early
@@ -33,6 +34,7 @@ class Env(Configured):
     observation_space: gymnasium.Space
     action_space: gymnasium.Space
     success: Bool[Tensor, "n"] | None = None
+    left: int | None = None
 
     def __init__(self, horizon: int, device: Device, dtype: torch.dtype) -> None:
         self.horizon, self.device, self.dtype = check_horizon(horizon), torch.device(device), dtype
@@ -52,7 +54,7 @@ class Env(Configured):
             raise ValueError(f"the generator lives on {generator.device}, the environment on {self.device}; "
                              f"write ilsupport.generator(seed, '{self.device}').")
         self._n, self._generator = n, generator
-        return self._first(n)
+        return self._first(n).clone()
 
     def step(self, action: Shaped[Tensor, "n *act"]) -> Step:
         """Observation, reward, terminated, truncated. Actions may be an array, and on any device.
@@ -60,7 +62,8 @@ class Env(Configured):
         Raises RuntimeError before the first reset, ValueError for actions of the wrong shape or kind.
         """
         obs, reward = self._next(action)
-        return obs, reward, *(torch.zeros(self._n, dtype=torch.bool, device=self.device) for _ in range(2))
+        never = torch.zeros(2, self._n, dtype=torch.bool, device=self.device)
+        return obs.clone(), reward.clone(), *never
 
     def to(self, device: Device | None = None, dtype: torch.dtype | None = None) -> Env:
         """A copy on another device or with another dtype; reset it first."""

@@ -54,7 +54,7 @@ class Fork(Env):
     def _first(self, n: int) -> Tensor:
         uniform = torch.rand(n, 4, generator=self._generator, device=self.device, dtype=self.dtype)
         self._t, self._obs = 0, self._least + self._spread * uniform
-        return self._obs.clone()
+        return self._obs
 
     def _next(self, action: Tensor) -> tuple[Tensor, Tensor]:
         action = self._floats(action, 2)
@@ -71,7 +71,7 @@ class Fork(Env):
         cost = hit & ~before
         if self._t == self.horizon:
             cost = cost | ~(before | hit | arrived(after))
-        return self._obs.clone(), -cost.to(self.dtype)
+        return self._obs, -cost.to(self.dtype)
 
 
 def crashed(obs: Float[Tensor, "*n 4"]) -> Bool[Tensor, "*n"]:
