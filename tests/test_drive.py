@@ -4,8 +4,6 @@ from __future__ import annotations
 import base64
 import json
 import math
-import queue
-import threading
 from functools import partial
 
 import numpy as np
@@ -16,8 +14,6 @@ from test_widgets import in_javascript
 import ilsupport as il
 from ilsupport.widgets import Drive
 from ilsupport.widgets.drive import SHIPPED, new_clone, train_clone
-
-PATIENCE = 60  # s, after which a test gives up
 
 
 def wave(n, seed):
@@ -236,130 +232,93 @@ class Reader:
     """Stands in for page and person: labels as the scripted expert would, `chunk` labels a message."""
 
     def __init__(self, drive, chunk=20):
-        self.drive, self.chunk, self.asked, self.shown = drive, chunk, queue.Queue(), []
+        self.drive, self.chunk, self.shown = drive, chunk, []
         drive.send = self.shown.append
-        drive.observe(lambda change: change["new"] and self.asked.put(dict(change["new"])), "asked")
+
+    def ask(self):
+        self.drive._handle_custom_msg({"kind": "coach"}, [])
+        return dict(self.drive.asked)
 
     def label(self, most=None):
-        question = self.asked.get(timeout=PATIENCE)
-        obs = self.drive._labelled[-1][0]
+        question, obs = self.drive.asked, self.drive._labelled[-1][0]
         steering = il.driving_expert(obs).squeeze(1).tolist()
         for at in range(0, min(len(steering), most or len(steering)), self.chunk):
             self.drive._handle_custom_msg({"kind": "labels", "id": question["id"], "at": at,
                                            "steering": steering[at:at + self.chunk]}, [])
-        return question, obs
+        return obs
 
 
 def test_coaching_is_dagger_with_the_reader_as_the_expert(quick):
-    drive = Drive(horizon=60)
-    reader = Reader(drive)
-    drive._handle_custom_msg({"kind": "coach"}, [])
-    first, seen = reader.label()
-    assert first["by"] == "clone" and len(first["states"]) == 60
-    start = drive.demonstrations.steps
-    assert drive.budget == {"given": start + 60, "total": start + 4 * 60}
-    second, _ = reader.label()
-    assert second["by"] == "DAgger 1" and second["id"] != first["id"]
-    for _ in range(2):
-        reader.label()
-    drive._coach.join(PATIENCE)
-    assert [r.index for r in drive.rounds] == [0, 1, 2, 3, 4]
-    assert [r.labels for r in drive.rounds] == [start + 60 * i for i in range(5)]
-    assert [d["name"] for d in drive.drivers] == ["clone", "DAgger 1", "DAgger 2", "DAgger 3", "DAgger 4"]
-    obs, labels = drive.labels
-    assert torch.equal(obs[:60], seen) and torch.allclose(labels, il.driving_expert(obs))
-    # Round 1 shows what the clone of round 0 does on the widget's road, and learns from the labels of it.
-    again = il.rollout(drive.road(), drive.rounds[0].policy, 1, generator=il.generator(0))
-    assert torch.equal(again.observations[0], seen)
-    assert torch.equal(drive.rounds[-1].data.pairs()[1][-60:], labels[-60:])
-    assert drive.budget["given"] == drive.budget["total"] and drive.asked == {}
-
-
-def test_the_same_dagger_takes_the_reader_on_any_road():
-    drive, rounds = Drive(), []
-    reader = Reader(drive, chunk=7)
-    env, quick = il.Driving(horizon=30), partial(il.fit, steps=20)
-    loop = il.dagger(env, drive.expert, new_clone, rounds=3, n=1, generator=il.generator(1),
-                     data=drive.demonstrations, train=quick)
-    thread = threading.Thread(target=lambda: rounds.extend(loop))
-    thread.start()
-    for _ in range(2):
-        question, obs = reader.label()
+    """Each drive is what the newest student does on the widget's road; the next learns from all so far."""
+    drive, students = Drive(horizon=60), []
+    reader, start, add = Reader(drive, chunk=7), drive.demonstrations.steps, drive.add
+    drive.add = lambda name, policy: (students.append(policy), add(name, policy))
+    for k in range(3):
+        question = reader.ask()
+        assert question["by"] == (f"DAgger {k}" if k else "clone") and question["id"] == k + 1
+        assert drive.budget == {"given": start + 60 * k, "total": start + 60 * (k + 1)}
+        seen = reader.label()
+        again = il.rollout(drive.road(), students[-2], 1, generator=il.generator(0))
+        assert torch.equal(again.observations[0], seen)
         states = torch.tensor(question["states"], dtype=torch.float64)
         placed = il.Driving(dtype=torch.float64).place(states[:, 0], states[:, 1], states[:, 2:])
-        assert torch.allclose(placed, obs.double(), atol=1e-3), "the page sees the road of the observations"
-    thread.join(PATIENCE)
-    assert [r.labels for r in rounds] == [1600, 1630, 1660]
+        assert torch.allclose(placed, seen.double(), atol=1e-3), "the page sees the road of the observations"
+        assert drive.asked == {} and drive.budget["given"] == drive.budget["total"]
+        assert reader.shown[-1]["drive"] == f"DAgger {k + 1}"
+        assert f"{60 * (k + 1)} labels" in reader.shown[-1]["say"]
+    assert [d["name"] for d in drive.drivers] == ["clone", "DAgger 1", "DAgger 2", "DAgger 3"]
+    obs, labels = drive.labels
+    assert torch.equal(obs[-60:], seen) and torch.allclose(labels, il.driving_expert(obs))
+    by_hand = new_clone(il.generator(0))
+    pairs = tuple(torch.cat(pair) for pair in zip(drive.demonstrations.pairs(), drive.labels))
+    il.fit(by_hand, pairs, steps=20, generator=il.generator(0))
+    assert torch.equal(by_hand.act(obs), students[-1].act(obs))
 
 
 def test_labels_outlive_a_reader_who_leaves_half_way(quick):
     drive = Drive(horizon=60)
     reader = Reader(drive)
-    drive.coach(rounds=1)
-    question, seen = reader.label(most=40)
+    question, seen = reader.ask(), reader.label(most=40)
     obs, labels = drive.labels
     assert torch.equal(obs, seen[:40]) and torch.allclose(labels, il.driving_expert(obs))
     assert drive.asked["got"] == 40, "a page opened anew goes on from here"
     with pytest.raises(RuntimeError, match="already"):
         drive.coach()
-    for at, size in ((20, 20), (40, 20), (40, 20)):  # some of it twice
+    assert reader.ask() == drive.asked and "RuntimeError" in reader.shown[-1]["say"]
+    for at, size in ((20, 20), (40, 20)):  # some of it twice
         message = {"kind": "labels", "id": question["id"], "at": at, "steering": [0.5] * size}
         drive._handle_custom_msg(message, [])
-    drive._coach.join(PATIENCE)
     assert drive.budget["given"] == drive.budget["total"]
     assert drive.labels[1].squeeze(1).tolist()[20:] == [0.5] * 40
-    # Whoever coaches again starts from all of it.
-    drive.coach(rounds=1)
-    reader.label()
-    drive._coach.join(PATIENCE)
-    assert drive.rounds[-1].labels == 1600 + 60 + 60
+    # Whoever drives meanwhile, and coaches again, starts from all of it.
+    drive._handle_custom_msg({"kind": "drive", "steering": [0.0] * 50}, [])
+    assert drive.budget == {"given": 50, "total": 0}
+    reader.ask()
+    assert drive.budget == {"given": 110, "total": 170}
 
 
 @pytest.mark.parametrize("message", [
     {"id": 99, "at": 0, "steering": [0.0]}, {"id": 1, "at": 55, "steering": [0.0] * 20},
-    {"id": 1, "at": -1, "steering": [0.0]}, {"id": 1, "at": 0.5, "steering": [0.0]}])
+    {"id": 1, "at": -1, "steering": [0.0]}, {"id": 1, "at": 0.5, "steering": [0.0]},
+    {"id": 1, "at": 0, "steering": [1.5]}])
 def test_labels_that_belong_nowhere_are_refused(message, quick):
     drive = Drive(horizon=60)
     reader = Reader(drive)
-    drive.coach(rounds=1)
-    question = reader.asked.get(timeout=PATIENCE)
+    reader.ask()
     drive._handle_custom_msg({"kind": "labels"} | message, [])
-    assert "ValueError" in reader.shown[-1]["say"] and len(drive.labels[0]) == 0
-    reader.asked.put(question)
-    reader.label()
-    drive._coach.join(PATIENCE)
+    assert "ValueError" in reader.shown[-1]["say"] and "labels of drive 1" in reader.shown[-1]["say"]
+    assert len(drive.labels[0]) == 0
 
 
-def test_a_cell_that_would_wait_for_itself_is_told_so():
-    with pytest.raises(RuntimeError, match="coach"):
-        Drive().expert(torch.zeros(10, 8))
-    with pytest.raises(ValueError, match="rounds"):
-        Drive().coach(rounds=0)
-
-
-def test_a_person_is_not_asked_step_by_step():
-    drive, caught = Drive(), queue.Queue()
-
-    def ask():
-        try:
-            il.rollout(il.Driving(), drive.expert, 1, generator=il.generator(0))
-        except ValueError as error:
-            caught.put(str(error))
-    thread = threading.Thread(target=ask)
-    thread.start()
-    assert "data=drive.demonstrations" in caught.get(timeout=PATIENCE)
-    thread.join(PATIENCE)
-
-
-def test_an_exception_while_coaching_is_shown(monkeypatch):
+def test_an_exception_while_training_is_shown(monkeypatch):
     drive, said = Drive(), []
     drive.send = said.append
 
     def fails(policy, data, *, generator):
         raise FloatingPointError("the loss became nan")
     monkeypatch.setattr("ilsupport.widgets.drive.train_clone", fails)
-    drive.coach().join(PATIENCE)
-    assert said == [{"say": "FloatingPointError: the loss became nan"}]
+    drive._handle_custom_msg({"kind": "coach"}, [])
+    assert said == [{"heard": True}, {"say": "FloatingPointError: the loss became nan"}] and not drive.asked
 
 
 def test_a_clone_of_the_shipped_drive_drives_most_of_the_way():

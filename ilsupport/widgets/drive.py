@@ -1,14 +1,12 @@
 """Take the wheel: the reader drives, a clone of the reader drives, the reader labels what the clone does
 (pages 0 to 6).
 
-A person is just a policy, a slow one: `Drive.expert` answers in keys, and the same `dagger` takes it as its
-expert.
+A person is just an expert, a slow one, who answers in keys: `Drive.coach` is a round of DAgger that waits for
+them.
 """
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
 
@@ -19,7 +17,6 @@ from torch import Tensor
 
 from ilsupport._checks import check_horizon
 from ilsupport.bc import fit
-from ilsupport.dagger import Round, dagger
 from ilsupport.envs import Camera, Driving
 from ilsupport.policies import MLP, Gaussian, Seeing
 from ilsupport.random import generator
@@ -70,15 +67,12 @@ class Drive(StaticWidget):
         phases = 2 * torch.pi * torch.rand(3, generator=generator(seed), dtype=torch.float64)
         super().__init__(phases=[round(x, 4) for x in phases.tolist()], horizon=check_horizon(horizon))
         self.seed = seed
-        self.rounds: list[Round] = []  # what `coach` has been through, the newest last
         self._driven: list[tuple[Tensor, Tensor, Tensor]] = []  # the reader's own drives
         self._labelled = [(torch.empty(0, 8), torch.empty(0, 1))]  # observations, labels (NaN: not yet)
-        self._all_labelled = threading.Event()
-        self._learner = "the learner"  # who drives what `expert` is shown
-        self._coach = threading.Thread()
+        self._newest: tuple[str, Seeing] | None = None  # who drives next to be labelled
         for name, policy in (policies or {}).items():
             self.add(name, policy)
-        self.on_msg(lambda _widget, message, _buffers: self._safely(self._hear, message))
+        self.on_msg(self._hear)
 
     @property
     def demonstrations(self) -> Trajectories:
@@ -113,86 +107,53 @@ class Drive(StaticWidget):
         there = {driver["name"]: driver for driver in self.drivers}
         self.drivers = list({**there, name: {"name": name, **_packed(name, policy)}}.values())
 
-    def train(self, name: str = "clone") -> Seeing:
-        """Clone `demonstrations`, in about a second, and let the clone drive."""
-        (clone,) = self._learn(self.demonstrations, rounds=1)
+    def train(self, name: str = "clone", *, labels: bool = False) -> Seeing:
+        """Clone `demonstrations`, with `labels` those too, in about a second, and let the clone drive."""
+        policy, demos, more = new_clone(generator(self.seed)), self.demonstrations, len(self.labels[0])
+        data = demos.pairs()
+        if labels:
+            data = tuple(torch.cat(pair) for pair in zip(data, self.labels))
+        train_clone(policy, data, generator=generator(self.seed))
+        self._newest = name, policy
+        self.add(name, policy)
         whose = "yours" if self.driven else "the book's, as you have not driven"
-        self._show(name, clone.policy, f"{clone.labels:,} steps of driving ({whose})")
-        return clone.policy
+        learnt = f"{demos.steps:,} steps of driving ({whose}){f' and {more:,} labels' if labels else ''}"
+        self.send({"say": f"{name} learnt from {learnt}. Watch it.", "drive": name})
+        return policy
 
     def road(self) -> Driving:
         """The widget's road as an environment: every episode starts where the reader's drives do."""
         return _Road(self.phases, horizon=self.horizon)
 
-    def coach(self, rounds: int = 4) -> threading.Thread:
-        """Run `dagger` in the background, with the reader as the expert: `rounds` drives of the learner to
-        label.
+    def coach(self) -> None:
+        """Start a round of DAgger whose expert is the reader: show a drive of the newest student to label.
 
-        It starts from `demonstrations` and whatever was labelled before; after each round the new student can
-        drive, and is kept in `rounds`. Returns the running thread; an exception in it is shown in the widget.
-        Raises RuntimeError while an earlier coach still waits for labels, ValueError for rounds below 1.
+        Labels are kept in `labels` as they arrive. With the last one of the drive a new student learns from
+        all of them and `demonstrations`, and can drive. Raises RuntimeError while a drive waits for labels.
         """
-        check_horizon(rounds, "number of rounds")
-        if self._coach.is_alive():
+        if self.asked:
             raise RuntimeError("this widget is coaching already; label the drive that it shows.")
-        data = self.demonstrations
-        if len(self.labels[0]):
-            data = Trajectories.cat([data, Trajectories.from_episodes([self.labels])])
-        self.budget = {"given": data.steps, "total": data.steps + rounds * self.horizon}
-        self._coach = threading.Thread(target=self._safely, args=(self._teach, data, rounds), daemon=True)
-        self._coach.start()
-        return self._coach
-
-    def _teach(self, data: Trajectories, rounds: int) -> None:
-        for round in self._learn(data, rounds + 1):
-            self.rounds.append(round)
-            self._learner = f"DAgger {round.index}" if round.index else "clone"
-            if round.index:
-                self._show(self._learner, round.policy, f"{round.labels:,} labels")
-            else:  # the page is about to show what is to be labelled
-                self.add(self._learner, round.policy)
-
-    def _learn(self, data: Trajectories, rounds: int) -> Iterator[Round]:
-        return dagger(self.road(), self.expert, new_clone, rounds=rounds, n=1, data=data, train=train_clone,
-                      generator=generator(self.seed))
-
-    def expert(self, observations: Float[Tensor, "N 8"]) -> Float[Tensor, "N 1"]:
-        """The reader as a policy: shows the drive these observations are from, and waits until it is labelled
-        by keys.
-
-        Give it to `dagger` with `n=1`, with demonstrations to start from (`data=drive.demonstrations`), and
-        in a thread, as `coach` does: the kernel must stay free to hear the keys. Labels are kept in `labels`
-        as they arrive. Raises RuntimeError in the main thread, ValueError for observations that are no drive.
-        """
-        if threading.current_thread() is threading.main_thread():
-            raise RuntimeError("a cell that waits for keys keeps the kernel from hearing them; call coach().")
-        if observations.ndim != 2 or observations.shape[1] != 8 or len(observations) < 2:
-            raise ValueError(f"observations have shape {tuple(observations.shape)}, expected a whole drive, "
-                             "(N, 8): nobody steers step by step; start from data=drive.demonstrations.")
-        obs, number = observations.cpu(), len(self._labelled)
+        if self._newest is None:
+            self.train()
+        name, policy = self._newest
+        obs = rollout(self.road(), policy, 1, generator=generator(self.seed)).observations[0]
+        given = self.demonstrations.steps + len(self.labels[0])
+        self.budget = {"given": given, "total": given + len(obs)}
         self._labelled.append((obs, torch.full_like(obs[:, :1], torch.nan)))
-        self._all_labelled.clear()
-        where = Driving(dtype=torch.float64).where(obs.detach())  # on which road, as the page draws it
-        self.asked = {"id": number, "by": self._learner, "got": 0,
+        where = Driving(dtype=torch.float64).where(obs)  # on which road, as the page draws it
+        self.asked = {"id": len(self._labelled) - 1, "by": name, "got": 0,
                       "states": torch.column_stack(where).round(decimals=5).tolist()}
-        self._all_labelled.wait()
-        self.asked = {}
-        return self._labelled[number][1].to(observations)
 
     # -- what the page hears and says
 
-    def _show(self, name: str, policy: Seeing, lesson: str) -> None:
-        self.add(name, policy)
-        self.send({"say": f"{name} learnt from {lesson}. Watch it.", "drive": name})
-
-    def _safely(self, do: Callable[..., object], *args: object) -> None:
+    def _hear(self, _widget: Drive, message: object, _buffers: list) -> None:
+        self.send({"heard": True})  # so that the page knows that somebody is there
         try:
-            do(*args)
+            self._obey(message)
         except Exception as error:  # shown where the reader looks; the kernel stays up
             self.send({"say": f"{type(error).__name__}: {error}"})
 
-    def _hear(self, message: object) -> None:
-        self.send({"heard": True})  # so that the page knows that somebody is there
+    def _obey(self, message: object) -> None:
         match message:
             case {"kind": "train"}:
                 self.train()
@@ -200,7 +161,7 @@ class Drive(StaticWidget):
                 self.coach()
             case {"kind": "drive", "steering": [_, *_] as steering} if _all_turns(steering):
                 self._driven.append(_replay(self.phases, steering))
-                if not self._coach.is_alive():
+                if not self.asked:
                     self.budget = {"given": self.demonstrations.steps, "total": 0}
             case {"kind": "labels", "id": int(number), "at": int(at), "steering": list(steering)} if (
                     number == self.asked.get("id") and _all_turns(steering)
@@ -218,7 +179,8 @@ class Drive(StaticWidget):
         self.budget = self.budget | {"given": self.budget["given"] + got - self.asked["got"]}
         self.asked["got"] = got  # where a page that is opened anew goes on
         if got == len(labels):
-            self._all_labelled.set()
+            self.asked = {}
+            self.train(f"DAgger {len(self._labelled) - 1}", labels=True)
 
 
 class _Road(Driving):

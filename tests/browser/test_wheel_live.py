@@ -11,7 +11,6 @@ from wheel import drawn, live, now, show, status, steady, until  # noqa: F401  (
 
 import ilsupport as il
 from ilsupport.widgets import Drive
-from ilsupport.widgets.drive import states_of
 
 pytestmark = pytest.mark.browser
 
@@ -48,7 +47,8 @@ def test_a_page_that_is_closed_sends_what_it_has(show):
 def test_keys_become_labels_of_somebody_elses_drive(show, steady):
     drive = Drive({"clone": steady}, horizon=50)
     asked = il.rollout(drive.road(), steady, 1, generator=il.generator(0)).observations[0]
-    drive.asked = {"id": 1, "by": "clone", "states": states_of(asked), "got": 10}
+    states = torch.column_stack(il.Driving().where(asked)).tolist()
+    drive.asked = {"id": 1, "by": "clone", "states": states, "got": 10}
     drive.budget = {"given": 410, "total": 450}
     page = show(live(drive))
     assert now(page)["kind"] == "label" and now(page)["driver"] == "clone"
@@ -90,7 +90,7 @@ drive
 
 ```{code-cell} ipython3
 shape = tuple(drive.demonstrations.actions.shape)
-print("Python has", drive.driven, shape, len(drive.labels[0]), len(drive.rounds))
+print("Python has", drive.driven, shape, len(drive.labels[0]), len(drive.drivers))
 ```
 
 ```{code-cell} ipython3
@@ -149,7 +149,7 @@ def test_drive_clone_and_label_in_jupyterlab(browser, lab):
     # It drives, and the keys are labels.
     page.get_by_role("button", name="It drives, I label").first.click()
     tells(page, "kind", "label")
-    until(page, "document.querySelector('.line').textContent.includes('40 of 200 labels')")
+    until(page, "document.querySelector('.line').textContent.includes('40 of 80 labels')")
     page.locator("canvas").first.focus()
     page.keyboard.press("Space")
     page.keyboard.down("ArrowLeft")

@@ -187,7 +187,7 @@ function render({ model, el }) {
         return car;
       });
       asked = { id, by, got, cars };
-      if (!running) { drivers(); choose(wheels.length - 1); return; }
+      if (!running || at.kind === "it") { drivers(); choose(wheels.length - 1); return; }
     }
     drivers();
   }
