@@ -33,6 +33,19 @@ def test_every_page_that_has_code_was_executed(site):
     assert with_code <= set(tasks.page_times())
 
 
+def test_page_and_its_statements_are_numbered_as_its_file_is(site):
+    contents = (site / "index.html").read_text(encoding="utf-8")
+    for page in toc():
+        if not (name := re.match(r"\d\d(?=-)", page)):
+            continue
+        number, html = str(int(name[0])), (site / f"{page}.html").read_text(encoding="utf-8")
+        assert re.search(rf'href="{page}\.html">{number}\. ', contents), page
+        labels = re.findall(r'caption-number">[A-Z]\w+ ([\d.]+) |class="eqno">\(([\d.]+)\)', html)
+        counted = {label for pair in labels for label in pair if label}
+        assert {label.split(".")[0] for label in counted} <= {number}, page
+        assert counted or "prf:" not in text(page)
+
+
 def test_table_of_contents_names_every_page_and_no_other():
     files = {str(path.relative_to(NOTEBOOKS).with_suffix("")) for path in NOTEBOOKS.rglob("*.md")
              if not {"_build", ".ipynb_checkpoints", "homework"} & set(path.parts)}
