@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "silu": nn.functional.silu, "gelu": nn.functional.gelu,
-               "elu": nn.functional.elu}
+# In place where the gradient needs the answer only: what a layer gives is nobody else's.
+ACTIVATIONS = {"relu": torch.relu_, "tanh": torch.tanh_, "silu": nn.functional.silu,
+               "gelu": nn.functional.gelu, "elu": nn.functional.elu}
 
 
 class MLP(nn.Module):
