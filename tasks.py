@@ -152,7 +152,7 @@ def build(python: Path, *pages: str) -> None:
     if run(python, "notebooks/_ext/execute.py", BUILD, *pages, **KERNELS):
         stop("not every page could be executed; above stands which, and why.")
     parts = digest(ROOT / "notebooks", ROOT / "book.yml", ROOT / "ilsupport" / "widgets",
-                   ROOT / "constraints.txt")
+                   ROOT / "tests" / "certified", ROOT / "constraints.txt")
     key = {"parts": parts, "executed": digest(*sorted(EXECUTED.glob("*.ipynb")))}
     if read_json(BUILT_FROM) == key and (SITE / "index.html").exists():
         say("The site is up to date")
@@ -237,6 +237,12 @@ def notebooks(arguments: list[str]) -> None:
     sys.exit(run(install("lab"), "-m", "scripts.colab", *arguments))
 
 
+def certify(arguments: list[str]) -> None:
+    """change every labelled result in all ways and say which of the variants a case refutes"""
+    sys.exit(run(install("test"), "-m", "certified.report", *arguments, OMP_NUM_THREADS="1",
+                 PYTHONPATH=os.pathsep.join([str(ROOT), str(ROOT / "tests")])))
+
+
 def bench(arguments: list[str]) -> None:
     """measure our speed beside the libraries one would use instead; results in benchmarks/results"""
     sys.exit(run(install("test"), "benchmarks/bench.py", *arguments))
@@ -255,7 +261,7 @@ def clean(_: list[str]) -> None:
 
 
 COMMANDS = {"book": book, "test": test, "test-all": test_all, "lab": lab, "homework": homework,
-            "shots": shots, "bench": bench, "reseed": reseed, "notebooks": notebooks, "clean": clean}
+            "certify": certify, "shots": shots, "bench": bench, "reseed": reseed, "notebooks": notebooks, "clean": clean}
 
 
 def main() -> None:
