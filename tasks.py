@@ -261,7 +261,8 @@ def clean(_: list[str]) -> None:
 
 
 COMMANDS = {"book": book, "test": test, "test-all": test_all, "lab": lab, "homework": homework,
-            "certify": certify, "shots": shots, "bench": bench, "reseed": reseed, "notebooks": notebooks, "clean": clean}
+            "certify": certify, "shots": shots, "bench": bench, "reseed": reseed, "notebooks": notebooks,
+            "clean": clean}
 
 
 def main() -> None:
