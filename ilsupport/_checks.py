@@ -63,14 +63,11 @@ def check_finite(name: str, x: Tensor) -> Tensor:
 def check_shape(name: str, x: Tensor, expected: Sequence[int | str | None]) -> Tensor:
     """Return `x` if its shape fits: an int is that size, a string or None any size, "..." first any lead."""
     _check_tensor(name, x)
-    sizes, shape = list(expected), list(x.shape)
-    if sizes and sizes[0] == "...":
-        sizes = sizes[1:]
-        enough = len(shape) >= len(sizes)
-        shape = shape[len(shape) - len(sizes):] if enough else shape
-    fits = len(shape) == len(sizes) and all(
-        not isinstance(want, int) or want == have for want, have in zip(sizes, shape, strict=True))
-    if not fits:
+    sizes, shape = expected, x.shape
+    if expected[0] == "...":
+        sizes, shape = expected[1:], x.shape[1 - len(expected):]
+    if len(shape) != len(sizes) or any(isinstance(want, int) and want != have
+                                       for want, have in zip(sizes, shape)):
         wanted = ", ".join("any" if size is None else str(size) for size in expected)
         raise ValueError(f"{name} must have shape ({wanted}); got {tuple(x.shape)}.")
     return x

@@ -16,7 +16,6 @@ from torch.nn.utils.rnn import pad_sequence
 from ilsupport._checks import check_horizon, check_positive
 from ilsupport._threads import one_thread, work_of
 from ilsupport.estimate import Estimate, Estimates
-from ilsupport.identity import describe
 from ilsupport.policies.base import Policy, in_mode
 from ilsupport.random import Generators, spawn
 from ilsupport.runs import Checkpoint, Log, Progress
@@ -81,9 +80,8 @@ def fit(policy: Policy, data: Data | Sequence[Data], *, generator: Generators, s
     optimise, saved = optimiser(policy.parameters(), lr=lr), None
     if checkpoint is not None:
         saved = Checkpoint(checkpoint, policy, optimise, rows, noise, losses, {
-            "policy": describe(policy), "data": describe([*columns, [mine.first for mine in rows]]),
-            "steps": steps, "batch_size": batch_size, "lr": float(lr), "optimiser": describe(optimiser),
-            "schedule": describe(schedule)})
+            "policy": policy, "data": [*columns, [mine.first for mine in rows]], "steps": steps,
+            "batch_size": batch_size, "lr": float(lr), "optimiser": optimiser, "schedule": schedule})
     policy.standardise(*zip(*parts))
     chunk = max(1, min(STEPS, max(ROWS, min(mine.n for mine in rows)) // batch_size))
     with (in_mode(policy, training=True), one_thread(work_of(policy, batch_size), columns[0].device),

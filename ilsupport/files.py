@@ -17,15 +17,6 @@ from ilsupport.identity import fingerprint
 VERSION = 1
 
 
-def check_folder(path: str | os.PathLike) -> Path:
-    """Return `path` if the folder it lies in exists; raise FileNotFoundError otherwise."""
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path.parent} is not a folder, expected one to write {path.name} into; "
-                                "make it first.")
-    return path
-
-
 def write_atomically(path: str | os.PathLike, write: Callable[[Path], object]) -> None:
     """Let `write` fill a file beside `path`, then put it in its place: an old file stays until the new one is
     complete.
@@ -33,7 +24,10 @@ def write_atomically(path: str | os.PathLike, write: Callable[[Path], object]) -
     Raises FileNotFoundError if the folder does not exist, OSError, with what was there before left intact, if
     the disk is full.
     """
-    path = check_folder(path)
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path.parent} is not a folder, expected one to write {path.name} into; "
+                                "make it first.")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         write(part)

@@ -14,10 +14,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from ilsupport._checks import check_finite
+from ilsupport._checks import check_finite, check_shape
 from ilsupport.bc import History, answers, fit
 from ilsupport.dagger import Round, rounds_of
-from ilsupport.envs.base import Env
+from ilsupport.envs.base import Env, check_space
 from ilsupport.policies.base import Policy, in_mode
 from ilsupport.random import randn
 from ilsupport.rollout import Act, actor, rollout
@@ -36,12 +36,10 @@ def demonstrate(env: Env, expert: Policy | Act, n: int, *, generator: torch.Gene
                  for a stack of M students (M, d, d), and then `n` episodes under each, rows in student order
 
     Raises ValueError for a covariance that is not symmetric and positive semidefinite, or of another shape,
-    and for an environment whose actions are not a box.
+    TypeError for an environment whose actions are not a box.
     """
     space = env.action_space
-    if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) != 1:
-        raise ValueError(f"the action space is {space}, expected a Box of shape (d,): Gaussian noise needs "
-                         "numbers to move.")
+    check_space("the action space", space, (gymnasium.spaces.Box,), "Gaussian noise needs numbers to move")
     low, high = (torch.as_tensor(x, dtype=env.dtype, device=env.device) for x in (space.low, space.high))
     root = _root(covariance, space.shape[0]).to(env.device, env.dtype)
     rows = n * (len(root) if root.ndim == 3 else 1)
@@ -111,10 +109,7 @@ def _root(covariance: float | Covariance, d: int) -> Covariance:
         covariance = covariance.cpu()  # not every device has float64
     matrix = torch.as_tensor(covariance, dtype=torch.float64)
     matrix = matrix * torch.eye(d, dtype=torch.float64) if matrix.ndim == 0 else matrix
-    if matrix.ndim not in (2, 3) or matrix.shape[-2:] != (d, d):
-        raise ValueError(f"covariance has shape {tuple(matrix.shape)}, expected a variance, ({d}, {d}) or "
-                         f"(students, {d}, {d}).")
-    check_finite("covariance", matrix)
+    check_finite("covariance", check_shape("covariance", matrix, ("students", d, d)[-max(2, matrix.ndim):]))
     values, vectors = torch.linalg.eigh(matrix)
     size = float(matrix.abs().max())
     if float((matrix - matrix.mT).abs().max()) > 1e-6 * size or float(values.min()) < -1e-6 * size:

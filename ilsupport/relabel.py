@@ -11,8 +11,7 @@ from ilsupport.trajectories import Trajectories
 
 
 def relabel(trajectories: Trajectories, *, generator: torch.Generator, ahead: int | None = None,
-            copies: int = 1,
-            goal_dim: int = 2) -> tuple[Float[Tensor, "N obs"], Shaped[Tensor, "N *act"]]:
+            copies: int = 1, goal_dim: int = 2) -> tuple[Float[Tensor, "N obs"], Shaped[Tensor, "N *act"]]:
     """Every real step as a step towards a place reached later in the same episode: pairs for `fit`.
 
     An observation begins with what has been achieved (`goal_dim` numbers, on `Reach` the position) and ends
@@ -34,8 +33,6 @@ def relabel(trajectories: Trajectories, *, generator: torch.Generator, ahead: in
         raise ValueError(f"observations have shape {tuple(obs.shape)} and goal_dim is {goal_dim}, expected "
                          "(n, T, obs) with at least goal_dim numbers achieved and goal_dim numbers of goal.")
     check_horizon(copies, "copies")
-    if ahead is not None:
-        check_horizon(ahead, "ahead")
     last = trajectories.lengths() - 1  # the last step of each episode whose achievement is known
     achieved = obs[..., :goal_dim]
     if trajectories.final_observations is not None:
@@ -45,11 +42,12 @@ def relabel(trajectories: Trajectories, *, generator: torch.Generator, ahead: in
         achieved[torch.arange(len(last), device=last.device), last] = final
     episode, t = mask.nonzero().unbind(1)
     left = last[episode] - t
+    if ahead is not None:
+        left = left.clamp(max=check_horizon(ahead, "ahead"))
     episode, t, left = (x[left > 0].repeat(copies) for x in (episode, t, left))
     if len(t) == 0:
         raise ValueError("every episode is one step long and final_observations were not kept, so nothing "
                          "was reached; roll out longer episodes.")
-    furthest = left if ahead is None else left.clamp(max=ahead)
-    k = 1 + (rand((len(t),), generator, obs) * furthest).long().clamp(max=furthest - 1)
+    k = 1 + (rand((len(t),), generator, obs) * left).long().clamp(max=left - 1)
     goal = achieved[episode, t + k]
     return torch.cat([obs[episode, t, :-goal_dim], goal], 1), trajectories.actions[episode, t]

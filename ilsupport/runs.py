@@ -5,16 +5,18 @@ whose it is. `sweep` makes many runs of one experiment, on one core or on a clus
 """
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from ilsupport.files import check_folder, read_tensors, write_tensors
+from ilsupport.files import read_tensors, write_tensors
 from ilsupport.identity import describe, differences, fingerprint
 
 KIND = "ilsupport.checkpoint"
@@ -22,7 +24,7 @@ SECONDS = 20.0  # between two writes: what a kill can cost
 Log = Callable[[str, float, int], None]  # a tag, a value, a step
 
 
-class Progress:
+class Progress(contextlib.AbstractContextManager):
     """The one hook of a long loop: it moves a bar, tells a log, and hands on to a checkpoint."""
 
     def __init__(self, name: str, unit: str, total: int, *, shown: bool = False, log: Log | None = None,
@@ -45,9 +47,6 @@ class Progress:
         if self.checkpoint is not None:
             self.checkpoint.save(finished=self.done == self.total)
 
-    def __enter__(self) -> Progress:
-        return self
-
     def __exit__(self, *_) -> None:
         self.bar.close()
 
@@ -56,20 +55,20 @@ class Checkpoint:
     """The state of one call of `fit` in a file: weights, optimiser, generators, what is left of the shuffles,
     losses.
 
-    `identity` tells this run from others, as `describe` does; a file of another run is refused, and the error
-    names what differs. `streams` have a generator and what is `left` of its shuffle; `losses` is the list to
-    which training appends.
+    `identity` is what tells this run from others, to be described; a file of another run is refused, and the
+    error names what differs. `streams` have a generator and what is `left` of its shuffle; `losses` is the
+    list to which training appends.
     """
 
     def __init__(self, path: str | os.PathLike, policy: nn.Module, optimiser: torch.optim.Optimizer,
                  streams: Sequence, noise: Sequence[torch.Generator], losses: list[Tensor],
                  identity: dict) -> None:
-        self.path, self.policy, self.optimiser = check_folder(path), policy, optimiser
+        self.path, self.policy, self.optimiser = Path(path), policy, optimiser
         self.streams, self.losses, self._last = streams, losses, time.monotonic()
         inner = [g for module in policy.modules() for g in vars(module).values()
                  if isinstance(g, torch.Generator)]
         self.generators = list({id(g): g for g in [*(s.generator for s in streams), *noise, *inner]}.values())
-        self.identity = {**identity, "generators": describe([g.get_state() for g in self.generators])}
+        self.identity = describe({**identity, "generators": [g.get_state() for g in self.generators]})
 
     def resume(self) -> int:
         """Put everything back as it was and return the steps made so far.
@@ -145,35 +144,32 @@ def sweep(experiment: Callable[..., object], settings: Sequence[dict], *, jobs: 
     jobs        processes on this machine; None leaves it to `joblib.parallel_config`, or runs one after the
                 other: with `joblib.parallel_config(backend="dask")` or "ray" around the call they run on a
                 cluster
-    folder      keeps each result in a file of its own as soon as it is there; the same call made again
-                computes only what is missing, so that nothing is lost with a killed sweep, and nothing
-                counted twice
+    folder      keeps each result in a file of its own as soon as it is there, written by the process that
+                computed it: on a cluster a folder that all machines see. The same call made again computes
+                only what is missing, so that nothing is lost with a killed sweep, and nothing counted twice
 
     Needs the extra `ilsupport[sweeps]`. Raises ValueError for settings that repeat, or are not JSON, for
     results that are not, and for results of another experiment; whatever an experiment raises comes through,
     and what was finished stays in the folder.
     """
     from joblib import Parallel, delayed
-    names, results = [fingerprint([_text("the settings", setting)]) for setting in settings], {}
+    names = [fingerprint([_text("the settings", setting)]) for setting in settings]
     if len(set(names)) < len(names):
         twice = next(setting for k, setting in enumerate(settings) if names[k] in names[:k])
         raise ValueError(f"the settings {twice} come twice, expected each once; give repetitions a seed.")
+    who, paths = None, [None] * len(names)
     if folder is not None:
-        who, files = describe(experiment), [Path(folder) / name for name in names]
         Path(folder).mkdir(parents=True, exist_ok=True)
-        found = {k: kept(file, who) for k, file in enumerate(files)}
-        results = {k: there["result"] for k, there in found.items() if there is not None}
-    runs = [delayed(_run)(experiment, k, setting) for k, setting in enumerate(settings) if k not in results]
-    for k, result in Parallel(n_jobs=jobs, return_as="generator_unordered")(runs):
-        results[k] = result
-        if folder is not None:
-            keep(files[k], who, {"settings": settings[k], "result": result})
-    return [results[k] for k in range(len(settings))]
+        who, paths = describe(experiment), [Path(folder) / name for name in names]
+    runs = [delayed(once)(path, who, partial(_run, experiment, setting))
+            for path, setting in zip(paths, settings)]
+    return [found["result"] for found in Parallel(n_jobs=jobs)(runs)]
 
 
-def _run(experiment: Callable[..., object], k: int, setting: dict) -> tuple[int, object]:
+def _run(experiment: Callable[..., object], setting: dict) -> dict:
     """Through JSON even on one core, so that a result is the same whichever way it came."""
-    return k, json.loads(_text("the experiment's result", experiment(**setting)))
+    result = _text("the experiment's result", experiment(**setting))
+    return {"settings": setting, "result": json.loads(result)}
 
 
 def _text(what: str, thing: object) -> str:

@@ -60,11 +60,9 @@ class Trajectories:
             raise ValueError(f"mask has dtype {self.mask.dtype}, expected torch.bool; write mask.bool().")
         if bool((self.mask[:, 1:] & ~self.mask[:, :-1]).any()) or not bool(self.mask[:, 0].all()):
             raise ValueError("mask has a hole or an episode without a step, expected steps, then padding.")
-        for name in ("observations", "actions", "rewards", "labels"):
-            if (value := getattr(self, name)) is not None and value.numel():
-                check_finite(name, value[self.mask])
-        if self.final_observations is not None and self.final_observations.numel():
-            check_finite("final_observations", self.final_observations)
+        for name, value in self.columns().items():
+            if value.is_floating_point() and value.numel():
+                check_finite(name, value if name == "final_observations" else value[self.mask])
 
     @classmethod
     def from_episodes(cls, episodes: Sequence[tuple], dtype: torch.dtype = torch.float32) -> Trajectories:
@@ -76,17 +74,13 @@ class Trajectories:
         """
         if not episodes:
             raise ValueError("no episodes given, expected at least one (observations, actions) pair.")
-        rows = []
-        for i, episode in enumerate(episodes):
-            if len(episode) not in (2, 3):
-                raise ValueError(f"episode {i} has {len(episode)} parts, expected (observations, actions) or "
-                                 "(observations, actions, rewards).")
-            parts = [torch.as_tensor(part) for part in episode]
+        rows = [[torch.as_tensor(part) for part in episode] for episode in episodes]
+        for i, parts in enumerate(rows):
+            lengths = [len(part) for part in parts]
+            if len(parts) not in (2, 3) or len(set(lengths)) != 1 or lengths[0] == 0:
+                raise ValueError(f"episode {i} has parts of {lengths} steps, expected (observations, "
+                                 "actions) or (observations, actions, rewards) of as many, at least one.")
             parts += [torch.zeros(len(parts[0]), device=parts[0].device)] * (3 - len(parts))
-            if len({len(part) for part in parts}) != 1 or len(parts[0]) == 0:
-                raise ValueError(f"episode {i} has {len(parts[0])} observations and {len(parts[1])} actions, "
-                                 "expected one action for each of at least one observation.")
-            rows.append(parts)
         columns = []
         for k, column in enumerate(zip(*rows)):
             # One episode with fractions makes the column one of fractions.

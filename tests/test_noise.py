@@ -163,7 +163,7 @@ def test_a_stack_gets_a_noise_a_student_and_one_seed_gives_one_run():
 
 
 @pytest.mark.parametrize("covariance, message", [
-    (torch.eye(3), "covariance has shape"), (torch.tensor([[1.0, 0.5], [0.0, 1.0]]), "symmetric"),
+    (torch.eye(3), "covariance must have shape"), (torch.tensor([[1.0, 0.5], [0.0, 1.0]]), "symmetric"),
     (-0.1, "eigenvalue"), (torch.tensor([[0.0, 1.0], [1.0, 0.0]]), "eigenvalue"), (float("nan"), "NaN"),
 ])
 def test_bad_covariances_are_refused(covariance, message):
@@ -172,7 +172,7 @@ def test_bad_covariances_are_refused(covariance, message):
 
 
 def test_actions_that_are_no_numbers_and_no_rounds_are_refused():
-    with pytest.raises(ValueError, match="Box"):
+    with pytest.raises(TypeError, match="Box"):
         demonstrate(Tightrope(), still, 2, generator=generator(0), covariance=0.1)
     with pytest.raises(ValueError, match="rounds"):
         run(rounds=0)

@@ -171,9 +171,9 @@ class Head(Policy):
         if min(len(generators), *self.seen_shape, *self.act_shape) < 1:
             raise ValueError(f"{len(generators)} generators, observations of shape {self.seen_shape} and "
                              f"actions of shape {self.act_shape}, expected at least one of each number.")
-        self.obs_dim, self.act_dim, self._dtype = obs_dim, act_dim, dtype
-        self.hidden, self.activation = tuple(hidden), activation
+        self.obs_dim, self.act_dim, self.hidden, self.activation = obs_dim, act_dim, tuple(hidden), activation
         like = torch.empty(0, dtype=dtype, device=generators[0].device)
+        self.register_buffer("like", like, persistent=False)  # has the dtype and the device of all others
         self.sees = Units(self.seen_shape[-1], self.students, len(self.seen_shape), like, standardise)
         self.plays = Units(act_dim or 1, self.students, 1, like, standardise and not self.whole)
         low, high = (None, None) if limits is None else _limits(limits, self.act_shape, like)
@@ -202,7 +202,7 @@ class Head(Policy):
     def network(self, inputs: int | tuple[int, int], outputs: int, generator: Generators,
                 net: Callable[..., nn.Module] = MLP) -> nn.Module:
         """A network of the head's hidden layers, activation and dtype."""
-        return net((inputs, *self.hidden, outputs), generator, self._dtype, self.activation)
+        return net((inputs, *self.hidden, outputs), generator, self.like.dtype, self.activation)
 
     def log_prob(self, obs: Obs, action: Action, known: Known = None) -> PerRow:
         """Log-density of each action, over its numbers that are `known`: of a cut-off plan the first."""
@@ -228,7 +228,7 @@ class Head(Policy):
 
     def check_observation(self, obs: Obs, students: int | None) -> None:
         """Raise ValueError unless `obs` is what the network takes, of its dtype and on its device."""
-        lead, like = () if students is None else (students,), self.net.like
+        lead, like = () if students is None else (students,), self.like
         k = len(lead)
         if (*obs.shape[:k], *obs.shape[k + 1:]) != (*lead, *self.seen_shape):
             wanted = ", ".join(map(str, (*lead, "n", *self.seen_shape)))
@@ -244,7 +244,7 @@ class Head(Policy):
         `likely` also refuses actions that have no likelihood at all, and reads from the device.
         """
         lead = obs.shape[:obs.ndim - len(self.seen_shape)]
-        dtype = torch.int64 if self.whole else self.net.like.dtype
+        dtype = torch.int64 if self.whole else self.like.dtype
         if action.shape != (*lead, *self.act_shape) or action.dtype != dtype:
             other = ("continuous actions want a Gaussian" if self.whole
                      else "whole numbers want a Categorical")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ilsupport._checks import check_horizon
-from ilsupport.policies.base import Action, Known, Obs, PerStudent, known_sum
+from ilsupport.policies.base import Action, Obs, PerStudent, known_sum
 from ilsupport.policies.ode import Transport, noise_and_time
 from ilsupport.random import Generators
 
@@ -46,8 +46,7 @@ class Diffusion(Transport):
         phi = self.angle(level)
         return phi.sin() * x + phi.cos() * self.at(obs, x, 1 - level / self.levels)
 
-    def loss(self, obs: Obs, action: Action, generator: Generators | None = None,
-             known: Known = None) -> PerStudent:
+    def loss(self, obs, action, generator=None, known=None) -> PerStudent:
         """Squared error of the noise, summed over dimensions (those that are `known`); not a likelihood."""
         action = self.meant(obs, action)
         noise, share = noise_and_time(action, generator)

@@ -44,7 +44,7 @@ class Discretised(Head):
         self.net = self.network(obs_dim + 2 * act_dim, max(counts), generator)
         self.bins, self.autoregressive = bins, autoregressive
         self.whole = limits is None
-        counts = torch.tensor(counts, device=self.net.like.device)
+        counts = torch.tensor(counts, device=self.like.device)
         absent = torch.arange(int(counts.max()), device=counts.device) >= counts[:, None]
         self.register_buffer("counts", counts, persistent=False)
         self.register_buffer("absent", absent if bool(absent.any()) else None, persistent=False)

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from ilsupport.policies.base import Action, Known, Obs, PerStudent, known_sum
+from ilsupport.policies.base import Action, Obs, PerStudent, known_sum
 from ilsupport.policies.ode import Transport, noise_and_time
-from ilsupport.random import Generators
 
 
 class Flow(Transport):
@@ -20,8 +19,7 @@ class Flow(Transport):
     perfect network takes every noise to the mean. Raises ValueError where `Transport` does.
     """
 
-    def loss(self, obs: Obs, action: Action, generator: Generators | None = None,
-             known: Known = None) -> PerStudent:
+    def loss(self, obs, action, generator=None, known=None) -> PerStudent:
         """Squared error of the velocity, summed over dimensions (those that are `known`); not a likelihood.
         """
         action = self.meant(obs, action)

@@ -42,8 +42,7 @@ class Gaussian(Head):
         """The mean, or with a generator a sample."""
         return self.played(drawn(*split(self.net(self.seen(obs)), self.std), generator))
 
-    def loss(self, obs: Obs, action: Action, generator: Generators | None = None,
-             known: Known = None) -> PerStudent:
+    def loss(self, obs, action, generator=None, known=None) -> PerStudent:
         """Mean negative log-density of the batch; one value a student for a stack."""
         if self.std is None or self.students is not None or known is not None:
             return super().loss(obs, action, generator, known)

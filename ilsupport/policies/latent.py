@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ilsupport._checks import check_horizon, check_positive
-from ilsupport.policies.base import Action, Head, Known, Obs, PerRow, PerStudent, Policy, known_sum
+from ilsupport.policies.base import Action, Head, Obs, PerRow, PerStudent, Policy, known_sum
 from ilsupport.policies.gaussian import LOG_STD_RANGE, drawn, log_normal, split
 from ilsupport.random import Generators, randn
 
@@ -51,8 +51,7 @@ class Latent(Head):
         zero = obs.new_zeros(*obs.shape[:-1], self.latent_dim)
         return self.played(drawn(*self._decode(self.seen(obs), drawn(zero, zero, generator)), generator))
 
-    def loss(self, obs: Obs, action: Action, generator: Generators | None = None,
-             known: Known = None) -> PerStudent:
+    def loss(self, obs, action, generator=None, known=None) -> PerStudent:
         """Negative evidence lower bound of the batch, with `free_nats` of KL a latent coordinate free of
         charge.
         """
@@ -68,8 +67,7 @@ class Latent(Head):
         """
         return _kl(*self._encode(self.seen(obs), self.meant(obs, action))).sum(-1)
 
-    def elbo(self, obs: Obs, action: Action, generator: Generators,
-             samples: int = 1) -> PerRow:
+    def elbo(self, obs: Obs, action: Action, generator: Generators, samples: int = 1) -> PerRow:
         """A random number whose mean is a lower bound on each action's log-density.
 
         One sample is the evidence lower bound; more, the importance-weighted one (Burda and others, 2016),

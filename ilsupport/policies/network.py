@@ -67,11 +67,6 @@ class MLP(nn.Module):
         """The biases, layer by layer."""
         return [getattr(self, bias) for _, bias in self._names]
 
-    @property
-    def like(self) -> Tensor:
-        """A parameter, for its dtype and device."""
-        return self.weight0
-
 
 def _draw(sizes: Sequence[int], generator: torch.Generator, dtype: torch.dtype) -> list[Tensor]:
     """Weight and bias of each layer in turn, from one generator."""

@@ -44,7 +44,7 @@ class Transport(Head):
 
     def times(self, steps: int) -> Float[Tensor, "steps+1"]:
         """From 0 to 1. Raises ValueError for fewer than one step."""
-        like = self.net.like
+        like = self.like
         return torch.linspace(0, 1, check_horizon(steps, "steps") + 1, dtype=like.dtype, device=like.device)
 
     def act(self, obs: Obs, generator: torch.Generator | None = None) -> Action:
@@ -66,8 +66,8 @@ class Transport(Head):
         train on.
         """
         if known is not None:
-            raise TypeError(f"{type(self).__name__} has a density of whole actions only; leave out those of "
-                            "which some numbers are unknown.")
+            raise TypeError("noise is carried to whole actions only; leave out those of which numbers are "
+                            "unknown.")
         meant = self.meant(obs, action)
         return log_density(lambda x, t: self.velocity(obs, x, t), meant,
                            self.times(DENSITY_STEPS)) - self.plays.lost()

@@ -46,8 +46,3 @@ class GRU(nn.Module):
             new = torch.tanh(frame[..., 2 * self.memory:] + forget * kept[..., 2 * self.memory:])
             memory = new + hold * (memory - new)
         return self.answers(memory)
-
-    @property
-    def like(self) -> Tensor:
-        """A parameter, for its dtype and device."""
-        return self.reads.like

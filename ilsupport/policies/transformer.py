@@ -61,11 +61,6 @@ class Transformer(nn.Module):
         """The answer at the last frame, which has seen them all."""
         return self.answers(self.stream(window)[..., -1, :])
 
-    @property
-    def like(self) -> Tensor:
-        """A parameter, for its dtype and device."""
-        return self.embed.like
-
 
 def _each(net: MLP, x: Float[Tensor, "*M n length d"]) -> Float[Tensor, "*M n length out"]:
     """`net` on every frame."""

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from ilsupport.policies.base import Action, Obs, PerRow, PerStudent, Policy
-from ilsupport.random import Generators
 
 ROWS = 2**14  # looked at together: what is seen may be larger than what is stored
 
@@ -38,8 +37,7 @@ class View(Policy):
         """Log-probability of each action given the part it sees."""
         return self.head.log_prob(self.see(obs), action, **known)
 
-    def loss(self, obs: Obs, action: Action, generator: Generators | None = None,
-             **known: Tensor) -> PerStudent:
+    def loss(self, obs, action, generator=None, **known: Tensor) -> PerStudent:
         """The policy's own loss on the part it sees."""
         return self.head.loss(self.see(obs), action, generator, **known)
 
