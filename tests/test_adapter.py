@@ -463,6 +463,17 @@ def test_an_adapter_counts_who_is_left_so_that_no_step_waits_for_the_device(mode
     assert left == [3, 3, 2, 2] and env.left == 0
 
 
+def test_a_subclass_may_end_an_episode_by_itself():
+    class Short(Gymnasium):
+        def step(self, action):
+            obs, reward, terminated, truncated = super().step(action)
+            return obs, reward, terminated | (obs[:, 0] >= 2), truncated
+    env = Short(counters([5, 1], AutoresetMode.NEXT_STEP), horizon=9)
+    data = rollout(env, push_right, 2, generator=generator(0))
+    assert data.lengths().tolist() == [2, 1] and data.terminated.all()
+    assert evaluate(env, push_right, 2, generator=generator(0)).mean == 1.5
+
+
 class Quest(Count):
     """Succeeds if it is still going in step 3; says so at every step, or at the end only."""
 

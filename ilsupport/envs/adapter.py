@@ -53,6 +53,7 @@ class Gymnasium(Env):
     """
 
     _success: Bool[np.ndarray, "n"] | None = None
+    _left: int | None = None
 
     def __init__(self, source: Source, *, horizon: int | None = None, flatten: bool = False,
                  device: Device = "cpu", dtype: torch.dtype = torch.float32, **options) -> None:
@@ -77,6 +78,11 @@ class Gymnasium(Env):
         """Which episodes ended in success; None where the environment has not said."""
         return None if self._success is None else torch.tensor(self._success, device=self.device)
 
+    @property
+    def left(self) -> int | None:
+        """How many episodes have not ended; None where a subclass may end them otherwise."""
+        return self._left if type(self).step is Gymnasium.step else None
+
     def to(self, device: Device | None = None, dtype: torch.dtype | None = None) -> Gymnasium:
         """A copy whose tensors live elsewhere, with environments of its own unless a ready one was given."""
         moved = super().to(device, dtype)
@@ -98,7 +104,7 @@ class Gymnasium(Env):
         # Some simulators take 31-bit seeds only, and copy i of single environments gets seed + i.
         seed = torch.randint(2**31 - n, (), generator=self._generator, device=self._generator.device)
         obs, _ = self._vector.reset(seed=int(seed))
-        self._going, self._ended, self.left = np.ones(n, bool), np.zeros(n, bool), n
+        self._going, self._ended, self._left = np.ones(n, bool), np.zeros(n, bool), n
         self._success = None
         return self._up((obs, self._seen_as))[0]
 
@@ -125,11 +131,11 @@ class Gymnasium(Env):
         self._ended = terminated | truncated
         if info:
             self._note_success(info)
-        if self.left < self._n:
+        if self._left < self._n:
             reward, terminated, truncated = np.where(self._going, (reward, terminated, truncated), 0)
         if np.count_nonzero(self._ended):
             self._going &= ~self._ended
-            self.left = np.count_nonzero(self._going)
+            self._left = np.count_nonzero(self._going)
             if self._mode is AutoresetMode.SAME_STEP:
                 obs = _with_final(obs, info, self._ended)
         return self._up((obs, self._seen_as), (reward, self.dtype), (terminated, torch.bool),

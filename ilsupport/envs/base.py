@@ -28,7 +28,8 @@ class Env(Configured):
     A world of our own defines `_first(n)`, which gives the first observations, and `_next(action)`, which
     takes actions by `_whole` or `_floats` and gives the next observations and the rewards; nothing ends early
     in it. An environment need not be one of this class: what has these attributes, `reset` and `step` is one.
-    Public attributes are settings, state begins with an underscore. Raises ValueError for a horizon below 1.
+    Other public attributes are settings, state begins with an underscore. Raises ValueError for a horizon
+    below 1.
     """
 
     observation_space: gymnasium.Space
@@ -102,12 +103,11 @@ class Env(Configured):
 
 def action_range(space: gymnasium.Space, remedy: str = "wrap it") -> tuple[np.ndarray, np.ndarray]:
     """Lowest and highest action of a space of numbers or arrays. Raises TypeError, with a remedy, else."""
-    if isinstance(space, Discrete):
-        return np.asarray(space.start), np.asarray(space.start + space.n - 1)
-    if isinstance(space, MultiDiscrete):
-        return space.start, space.start + space.nvec - 1
     check_space("the action space", space, (Box, Discrete, MultiDiscrete), remedy)
-    return space.low, space.high
+    if isinstance(space, Box):
+        return space.low, space.high
+    first = np.asarray(space.start)
+    return first, first + (space.n if isinstance(space, Discrete) else space.nvec) - 1
 
 
 def counts_from(space: gymnasium.Space) -> np.ndarray | int:
