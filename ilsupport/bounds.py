@@ -173,15 +173,11 @@ def beta_mixing(beta: Number, T: Number) -> Number:
 
 
 class DaggerBound(NamedTuple):
-    """The terms of thm-dagger: their sum bounds the own-state loss of the best of the N learners."""
+    """The terms of thm-dagger: their `sum` bounds the own-state loss of the best of the N learners."""
 
     class_error: float
     regret: float
     mixing: float
-
-    @property
-    def total(self) -> float:
-        return self.class_error + self.regret + self.mixing
 
 
 def dagger(class_error: float, regret: float, betas: Float[Tensor, "N"], T: int,

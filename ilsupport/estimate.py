@@ -34,11 +34,10 @@ class Estimate(NamedTuple):
         if len(x) == 0:
             raise ValueError("no samples given, expected at least one.")
         check_finite("samples", x)
-        mean = float(x.mean())
-        if len(x) == 1:
-            return cls(mean, -torch.inf, torch.inf, 1)
-        half = float(stdtrit(len(x) - 1, 0.5 + LEVEL / 2)) * float(x.std()) / len(x) ** 0.5
-        return cls(mean, mean - half, mean + half, len(x))
+        n, mean, half = len(x), float(x.mean()), torch.inf
+        if n > 1:
+            half = float(stdtrit(n - 1, 0.5 + LEVEL / 2)) * float(x.std()) / n**0.5
+        return cls(mean, mean - half, mean + half, n)
 
     @classmethod
     def of_rate(cls, k: int, n: int) -> Estimate:

@@ -5,7 +5,6 @@ import os
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import gymnasium
 import numpy as np
@@ -17,14 +16,8 @@ from torch import Tensor
 from ilsupport.envs.base import action_range, check_space, counts_from
 from ilsupport.trajectories import Trajectories
 
-if TYPE_CHECKING:
-    from minari import EpisodeData, MinariDataset
-    from stable_baselines3.common.vec_env import VecNormalize
 
-    Statistics = VecNormalize | str | os.PathLike | None
-
-
-def from_sb3(model, statistics: Statistics = None) -> Callable[[Tensor], Tensor]:
+def from_sb3(model: object, statistics: object = None) -> Callable[[Tensor], Tensor]:
     """A Stable-Baselines3 model or policy as an expert: `dagger(env, from_sb3(PPO.load("ppo.zip")), ...)`.
 
     `model` is anything with `predict(observations, deterministic=True) -> (actions, state)`; it plays its
@@ -58,11 +51,10 @@ def from_sb3(model, statistics: Statistics = None) -> Callable[[Tensor], Tensor]
 class _Kept:
     """Stands in for an object of a library in a pickle: keeps its state, does nothing."""
 
-    def __init__(self, *_) -> None:
-        pass
+    def __init__(self, *state: object) -> None:
+        vars(self).update(next((part for part in state if isinstance(part, dict)), {}))
 
-    def __setstate__(self, state) -> None:
-        vars(self).update(state if isinstance(state, dict) else {})
+    __setstate__ = __init__
 
 
 class _Numbers(pickle.Unpickler):
@@ -81,7 +73,7 @@ class _Numbers(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no number")
 
 
-def _normaliser(source: Statistics) -> Callable[[np.ndarray], np.ndarray]:
+def _normaliser(source: object) -> Callable[[np.ndarray], np.ndarray]:
     """What `VecNormalize` does to observations, as a function."""
     name = type(source).__name__
     if isinstance(source, (str, os.PathLike)):
@@ -108,9 +100,9 @@ def _normaliser(source: Statistics) -> Callable[[np.ndarray], np.ndarray]:
     return normalised
 
 
-def from_minari(dataset: MinariDataset | str, dtype: torch.dtype = torch.float32, *,
+def from_minari(dataset: object, dtype: torch.dtype = torch.float32, *,
                 flatten: bool = False) -> Trajectories:
-    """The episodes of a Minari data set, or of the local data set with that id, padded to one batch.
+    """The episodes of a `MinariDataset`, or of the local one with that id, padded to one batch.
 
     Floats become `dtype`, whole numbers int64 and counted from 0; observations of a Box become `dtype`
     whatever they hold. `flatten=True` makes vectors of observations of any space, by
@@ -135,7 +127,7 @@ def from_minari(dataset: MinariDataset | str, dtype: torch.dtype = torch.float32
     if not (episodes := list(dataset)):
         raise ValueError(f"{dataset.id} has no episodes, expected at least one.")
 
-    seen = [_seen(dataset.id, episode, space, flatten, dtype) for episode in episodes]
+    seen = [_seen(dataset, episode, flatten, dtype) for episode in episodes]
     rows = [(o[:-1], np.asarray(episode.actions) - counts_from(actions), episode.rewards)
             for o, episode in zip(seen, episodes)]
     told = [(episode.infos or {}).get("is_success") for episode in episodes]
@@ -145,16 +137,14 @@ def from_minari(dataset: MinariDataset | str, dtype: torch.dtype = torch.float32
                    terminated=torch.tensor([bool(episode.terminations[-1]) for episode in episodes]))
 
 
-def _seen(name: str, episode: EpisodeData, space: gymnasium.Space, flatten: bool,
-          dtype: torch.dtype) -> Tensor:
+def _seen(dataset, episode, flatten: bool, dtype: torch.dtype) -> Tensor:
     """The observations of an episode, one more than its actions."""
-    observations, steps = episode.observations, len(episode.actions)
+    space, seen, steps = dataset.observation_space, episode.observations, len(episode.actions)
     if flatten:
-        each = iterate(batch_space(space, steps + 1), observations)
-        observations = np.stack([gymnasium.spaces.flatten(space, one) for one in each])
-    if len(observations) != steps + 1:
-        raise ValueError(f"episode {episode.id} of {name} has {len(observations)} observations for {steps} "
+        seen = [gymnasium.spaces.flatten(space, one) for one in iterate(batch_space(space, steps + 1), seen)]
+    if len(seen) != steps + 1:
+        raise ValueError(f"episode {episode.id} of {dataset.id} has {len(seen)} observations for {steps} "
                          f"actions, expected {steps + 1}: Minari stores what was seen after the last action "
                          "too. Without it write Trajectories.from_episodes([(observations, actions), ...]).")
     kind = dtype if flatten or isinstance(space, Box) else torch.int64
-    return torch.as_tensor(np.asarray(observations) - (0 if flatten else counts_from(space))).to(kind)
+    return torch.as_tensor(np.asarray(seen) - (0 if flatten else counts_from(space))).to(kind)

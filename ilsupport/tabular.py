@@ -180,8 +180,7 @@ def tightrope(rho: float | Float[Tensor, "..."] = 0.0, absorbing: bool = False) 
     right one climbs back, and after a wrong one the environment puts the learner back with chance `rho`. A
     wrong action costs 1; `absorbing`: nobody returns and each step off the rope costs 1. Batched over `rho`.
     """
-    check.check_probability("rho", rho)
-    rho = torch.as_tensor(rho, dtype=torch.float64)
+    rho = _chances("rho", rho)
     if absorbing and bool((rho > 0).any()):
         raise ValueError("an absorbing fall has no recovery: leave rho at 0, or absorbing at False.")
     climb = torch.full_like(rho, 0.0 if absorbing else 1.0)
@@ -190,8 +189,7 @@ def tightrope(rho: float | Float[Tensor, "..."] = 0.0, absorbing: bool = False) 
 
 def tightrope_learner(eps: float | Float[Tensor, "..."]) -> Float[Tensor, "... 2 2"]:
     """Return the clone on `tightrope`: errs with chance `eps` on the rope, never climbs. Batched."""
-    check.check_probability("eps", eps)
-    eps = torch.as_tensor(eps, dtype=torch.float64)
+    eps = _chances("eps", eps)
     error = torch.stack([eps, torch.ones_like(eps)], -1)
     return erring(torch.zeros_like(error, dtype=torch.long), error, 2)
 
@@ -220,8 +218,7 @@ def climb_family(climb: float | Float[Tensor, "..."]) -> MDP:
     The cost is a *task* cost, 1 a step off the rope whatever one does there; the mistake itself is free. Then
     u = (1 - (1 - climb)^(T-1)) / climb for T >= 2: a trap, T - 1, at climb = 0; 1 at climb = 1. Batched.
     """
-    check.check_probability("climb", climb)
-    climb = torch.as_tensor(climb, dtype=torch.float64)
+    climb = _chances("climb", climb)
     return _two_states(climb, torch.zeros_like(climb), [[0.0, 0.0], [1.0, 1.0]])
 
 
@@ -285,6 +282,10 @@ def _at(tables: Tensor, t: int) -> Tensor:
 def _errors_along(mdp: MDP, walker: Tensor, expert: Tensor, learner: Tensor, T: int) -> Tensor:
     p = state_distributions(mdp.transition, walker, mdp.initial, T)
     return (p * _paid(mdp, learner, disagreement_cost(expert, mdp.cost.shape[-1]), T)).sum(-1)
+
+
+def _chances(name: str, x: float | Tensor) -> Tensor:
+    return torch.as_tensor(check.check_probability(name, x), dtype=torch.float64)
 
 
 def _two_states(climb: Tensor, rho: Tensor, cost: list[list[float]]) -> MDP:

@@ -160,7 +160,7 @@ def test_floats_give_floats_and_tensors_broadcast(device):
 def test_dagger_names_its_terms():
     bound = bounds.dagger(0.01, 0.02, [1.0, 0.5, 0.01, 0.001], T=10)
     assert bound.mixing == pytest.approx(2 / 4 * (2 + 10 * 0.011))  # beta > 1 / T in the first two rounds
-    assert bound.total == pytest.approx(0.03 + bound.mixing)
+    assert sum(bound) == pytest.approx(0.03 + bound.mixing)
     assert bounds.dagger(0.01, 0.02, [0.0], T=10).mixing == 0
     assert bounds.dagger(0.01, 0.02, [0.01, 1.0], T=10).mixing == pytest.approx(2)  # the *last* large one
     assert bounds.beta_mixing(0.001, 10) == pytest.approx(0.02)

@@ -110,3 +110,11 @@ def test_bad_actions():
         il.rollout(env, lambda obs: torch.full((len(obs), 1), 1.5), 2, generator=il.generator(0))
     with pytest.raises(ValueError, match=r"expected \(n, 8\) from Driving"):
         il.driving_expert(torch.zeros(3, 4))
+
+
+def test_all_cars_on_one_road_start_in_its_middle(device):
+    env = il.Driving(phases=[0.1, 0.2, 0.3], device=device)
+    obs = env.reset(4, il.generator(0, device))
+    assert torch.equal(obs, env.place(torch.zeros(4), torch.zeros(4), torch.tensor([[0.1, 0.2, 0.3]] * 4)))
+    with pytest.raises(ValueError, match=r"\(4, 2\)\], expected \(n,\), \(n,\), \(n, 3\)"):
+        il.Driving(phases=[0.1, 0.2], device=device).reset(4, il.generator(0, device))

@@ -123,7 +123,7 @@ class Drive(StaticWidget):
 
     def road(self) -> Driving:
         """The widget's road as an environment: every episode starts where the reader's drives do."""
-        return _Road(self.phases, horizon=self.horizon)
+        return Driving(phases=self.phases, horizon=self.horizon)
 
     def coach(self) -> None:
         """Start a round of DAgger whose expert is the reader: show a drive of the newest student to label.
@@ -183,17 +183,6 @@ class Drive(StaticWidget):
             self.train(f"DAgger {len(self._labelled) - 1}", labels=True)
 
 
-class _Road(Driving):
-    """`Driving` on one road, from the middle of the lane."""
-
-    def __init__(self, phases: list[float], **options) -> None:
-        super().__init__(**options)
-        self.phases = phases
-
-    def _first(self, n: int) -> Tensor:
-        return self.place(*torch.zeros(2, n), torch.tensor([self.phases] * n, dtype=torch.float64))
-
-
 @cache
 def _shipped() -> list[tuple[Tensor, Tensor, Tensor]]:
     return [_replay(**episode) for episode in json.loads(SHIPPED.read_text(encoding="utf-8"))["episodes"]]
@@ -202,7 +191,7 @@ def _shipped() -> list[tuple[Tensor, Tensor, Tensor]]:
 def _replay(phases: list[float], steering: list[float]) -> tuple[Tensor, Tensor, Tensor]:
     """The same drive again, in float64 as the page drove it, so that only the steering has to travel."""
     turns = iter(torch.tensor(steering, dtype=torch.float64).view(-1, 1, 1))
-    road = _Road(phases, horizon=len(steering), dtype=torch.float64)
+    road = Driving(phases=phases, horizon=len(steering), dtype=torch.float64)
     again = rollout(road, lambda obs: next(turns), 1, generator=generator(0))
     return again.observations[0], again.actions[0], again.rewards[0]
 

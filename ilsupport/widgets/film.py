@@ -3,8 +3,6 @@ them (page 10).
 """
 from __future__ import annotations
 
-from itertools import chain
-
 import gymnasium
 import numpy as np
 import torch
@@ -56,7 +54,7 @@ class Film(StaticWidget):
 def _record(world: gymnasium.Env, parts: list[int], tilt: bool, skip: int, driver: Policy | Act, seed: int,
             seconds: float) -> tuple[list[list[int]], list[int], bool]:
     """One episode: both ends of every part on the screen, in mm, and the return, frame by frame; a fall?"""
-    tensors = chain(driver.parameters(), driver.buffers()) if isinstance(driver, Policy) else ()
+    tensors = driver.state_dict().values() if isinstance(driver, Policy) else ()
     act, like = actor(driver), next(iter(tensors), torch.empty(0))
     obs, total, over, frames, returns = world.reset(seed=seed)[0], 0.0, False, [], []
     for step in range(round(seconds / world.dt)):
