@@ -22,10 +22,9 @@ FORMS, WORLDS = read_forms(), read_worlds()
 
 def lines_of(part: Part) -> str:
     """The assumptions, the claims and the cases of one part."""
-    rows = [("given", text) for text in part.given] + [("then" if part.given else "always", text)
-                                                       for text in part.claim]
-    words = [word if k == 0 or rows[k - 1][0] != word else "" for k, (word, _) in enumerate(rows)]
-    shown = [f"<dt>{word}</dt><dd><code>{escape(text)}</code></dd>" for word, (_, text) in zip(words, rows)]
+    groups = {"given": part.given, "then" if part.given else "always": part.claim}
+    shown = [f"<dt>{word}</dt>" + "".join(f"<dd><code>{escape(text)}</code></dd>" for text in texts)
+             for word, texts in groups.items() if texts]
     return f"<dl>{''.join(shown)}<dt>cases</dt><dd>{escape(WORLDS[part.world])}</dd></dl>"
 
 

@@ -299,7 +299,7 @@ def paths_case(seed: int, T: int, size: float, reward: str, certain: bool) -> di
     return {"case": f"seed {seed}, T = {T}, errors up to {size}, {reward} reward, expert certain: {certain}",
             "T": T, "R": 1.0, "low": float(g.min()), "high": float(g.max()), "gap": float((star - hat) @ g),
             "agree": float(agree), "TV": float((star - hat).clip(0).sum()), "surprise": float(surprise),
-            "survivors": float(f.sum()), "deterministic": certain}
+            "survivors": float(f.sum()), "deterministic": certain, "worst_reward": reward == "worst"}
 
 
 @world

@@ -153,6 +153,7 @@ def walk_case(kind: str, learner: str, cost: str, eps: float, T: int, seed: int)
     return {
         **common(kind, learner, cost, eps, T, seed, w), "p_star": p_star, "p_hat": p_hat, "f": f, "e": e,
         "visited": p_star > 0, "c": c, "J": float((p_hat[:T, :, None] * policy * c).sum()),
+        "J_past": float((1 - none[1:]).sum()),
         "eps_t": (p_star[:T] * e).sum(-1), "own_t": (p_hat[:T] * e).sum(-1),
         "no_mistake": none, "mistaken": flagged[:, 1], "first": none[:-1] - none[1:],
         "TV": moved.clip(0).sum(-1), "L1": abs(moved).sum(-1),
