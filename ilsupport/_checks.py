@@ -4,8 +4,6 @@ Every check returns its value, so that it can stand in an expression. Checks of 
 call them before a step loop, never inside it.
 """
 
-from __future__ import annotations
-
 import math
 import numbers
 from collections.abc import Sequence

@@ -1,6 +1,4 @@
 """Small networks: on one torch thread, with the user's setting back afterwards, and in memory that stays."""
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

@@ -1,6 +1,4 @@
 """Behaviour cloning: fit a policy to pairs of observations and expert actions (page 1)."""
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import accumulate

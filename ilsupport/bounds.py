@@ -9,8 +9,6 @@ Numbers and tensors both go in, and broadcast: floats give a float, any tensor g
 Probabilities outside [0, 1] and horizons below 1 raise ValueError; other types raise TypeError.
 """
 
-from __future__ import annotations
-
 import functools
 import inspect
 from collections.abc import Callable

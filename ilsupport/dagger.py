@@ -3,8 +3,6 @@
 Ross, Gordon and Bagnell (2011), algorithm 3.1. The loop of collecting, aggregating and refitting is
 `rounds_of`, which DART (`ilsupport.noise`) goes round too.
 """
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace

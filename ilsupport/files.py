@@ -1,6 +1,4 @@
 """Files that are there whole or not at all, and never hold code."""
-from __future__ import annotations
-
 import errno
 import json
 import os

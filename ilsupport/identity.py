@@ -3,8 +3,6 @@ another.
 
 It is how a checkpoint knows its run, and how a saved policy is made again.
 """
-from __future__ import annotations
-
 import functools
 import hashlib
 import inspect

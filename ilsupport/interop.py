@@ -1,6 +1,4 @@
 """What other people have: data sets of Minari and models of Stable-Baselines3, optional extras (page 1)."""
-from __future__ import annotations
-
 import os
 import pickle
 from collections.abc import Callable

@@ -3,8 +3,6 @@
 
 Noise injection, and DART (Laskey and others, 2017), which sets the noise by the learner's own error.
 """
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 

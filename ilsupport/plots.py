@@ -2,8 +2,6 @@
 
 Figures are shown as inline SVG whose ink is the page's own text colour, to be read in light and in dark.
 """
-from __future__ import annotations
-
 import hashlib
 import html
 import io

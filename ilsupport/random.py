@@ -1,6 +1,4 @@
 """Explicit randomness: the package never touches torch's global generator."""
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

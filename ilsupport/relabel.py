@@ -1,6 +1,4 @@
 """Hindsight: whatever an episode reached was the goal of somebody who wanted to go there (page 9)."""
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor

@@ -3,8 +3,6 @@
 The loop of the whole book: observe, act, step. Copies of the environment advance together; nothing inside the
 loop waits for the device.
 """
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import NamedTuple

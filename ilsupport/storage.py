@@ -2,8 +2,6 @@
 
 Other people's formats are in `ilsupport.interop`.
 """
-from __future__ import annotations
-
 import json
 import os
 

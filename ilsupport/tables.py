@@ -1,6 +1,4 @@
 """The book's tables: numbers with their intervals, as HTML that a screen reader reads and a phone scrolls."""
-from __future__ import annotations
-
 import html
 from collections.abc import Sequence
 

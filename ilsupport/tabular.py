@@ -8,7 +8,6 @@ An expert is deterministic and given by its actions, integers (..., S). A policy
 stationary (..., S, A) or one for each step (..., T, S, A), and then with as many dimensions as `transition`.
 Every MDP built here is labelled so that the expert's action is 0 in every state: see `expert_of`.
 """
-
 from __future__ import annotations
 
 from typing import NamedTuple

@@ -4,8 +4,6 @@ People cross the road now and then; the camera's view of them is poor. A driver 
 while somebody is on the road, and every time it brakes, a light on the dashboard comes on. The story is that
 of de Haan, Jayaraman and Levine (2019), "Causal Confusion in Imitation Learning", figure 1.
 """
-from __future__ import annotations
-
 import gymnasium
 import numpy as np
 import torch

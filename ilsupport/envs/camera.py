@@ -4,8 +4,6 @@ The retina has 30 rows of 32 pixels, as ALVINN's had. A row looks at one distanc
 one fixed stripe pattern that only shifts sideways; how far is a linear function of the state. Rendering is
 therefore a matrix product and a look-up in a table of ready-made rows.
 """
-from __future__ import annotations
-
 import numpy as np
 import torch
 from jaxtyping import Float

@@ -3,8 +3,6 @@
 The car is a kinematic bicycle, followed in the road's own coordinates: how far it is from the middle of its
 lane and by how much it points away from the road. Left is positive throughout.
 """
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

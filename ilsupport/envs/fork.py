@@ -4,8 +4,6 @@ The mean of the two is the tree. And the coordinates of the action belong togeth
 good and one speeds up, on the right it is rough and one slows down. Whoever draws one coordinate without a
 look at the other invents ways that nobody showed.
 """
-from __future__ import annotations
-
 import gymnasium
 import numpy as np
 import torch

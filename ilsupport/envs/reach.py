@@ -2,8 +2,6 @@
 
 The maze is drawn in text, a character a cell, and stretched over the square [-1, 1] x [-1, 1] from the top.
 """
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import gymnasium

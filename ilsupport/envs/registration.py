@@ -2,8 +2,6 @@
 
 Observations and actions are numpy here, as gymnasium's users expect; our own loops use tensors.
 """
-from __future__ import annotations
-
 import inspect
 
 import gymnasium

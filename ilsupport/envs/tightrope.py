@@ -4,8 +4,6 @@ On the rope the walker must lean against the wind; the right side is the sign of
 eight wind features. A wrong action is a fall. Off the rope only `climb` is right, an action no demonstration
 contains.
 """
-from __future__ import annotations
-
 import functools
 
 import gymnasium

@@ -1,6 +1,4 @@
 """Memory as an observation: the last few frames of any environment of the book (page 8)."""
-from __future__ import annotations
-
 import numpy as np
 import torch
 from gymnasium.spaces import Box, Discrete

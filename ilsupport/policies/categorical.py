@@ -1,6 +1,4 @@
 """Discrete actions: behaviour cloning is cross-entropy (page 1)."""
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import gymnasium

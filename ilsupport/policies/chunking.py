@@ -1,8 +1,6 @@
 """Action chunking: say the next `length` actions at once, and look again later or average what was said (page
 8).
 """
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

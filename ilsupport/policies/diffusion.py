@@ -1,8 +1,6 @@
 """Diffusion: learn to say what is noise in a noisy action, then clean noise until it is an action (pages 7
 and 7b).
 """
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 

@@ -1,6 +1,4 @@
 """Actions as words: bins, one action dimension after the other (pages 7 and 7b)."""
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import gymnasium

@@ -1,6 +1,4 @@
 """Flow matching: learn the velocity that carries noise to actions on straight lines (pages 7 and 7b)."""
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from torch import Tensor

@@ -1,6 +1,4 @@
 """Continuous actions: a Gaussian whose unit-variance case is mean squared error (page 1)."""
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

@@ -1,6 +1,4 @@
 """A latent variable: toss a die inside, then answer with a Gaussian (pages 7 and 7b)."""
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,6 +1,4 @@
 """Several right answers: a mixture of Gaussians (page 7; Bishop, 1994)."""
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,6 +1,4 @@
 """The network under most policies, alone or as a stack of many students (page 1)."""
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

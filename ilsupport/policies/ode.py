@@ -1,8 +1,6 @@
 """Noise carried to an action along a differential equation: what diffusion and flow matching share (pages 7
 and 7b).
 """
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """A memory that is rewritten frame by frame: the recurrent network of page 8, for any head that takes `net=`.
 """
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -1,6 +1,4 @@
 """A policy behind a camera: the world's state goes in, the head sees a picture (pages 0, 2 and 6)."""
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from jaxtyping import Float

@@ -1,6 +1,4 @@
 """A memory that is looked up: the small causal transformer of page 8, for any head that takes `net=`."""
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -1,6 +1,4 @@
 """A student who sees less than its teacher, or something else (page 8)."""
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import torch

@@ -1,6 +1,4 @@
 """The figure of page 3: what an error rate costs over a horizon, bounded, exact and simulated."""
-from __future__ import annotations
-
 import traitlets
 
 from ilsupport._checks import check_between

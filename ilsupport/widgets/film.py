@@ -1,8 +1,6 @@
 """Films of MuJoCo's bodies that need no OpenGL: the simulator says where its capsules are, the page draws
 them (page 10).
 """
-from __future__ import annotations
-
 import gymnasium
 import numpy as np
 import torch

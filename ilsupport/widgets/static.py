@@ -1,6 +1,4 @@
 """The base of the book's live figures: one JavaScript source serves the notebook and the built page."""
-from __future__ import annotations
-
 import base64
 import json
 import zlib
