@@ -2,6 +2,7 @@
 import math
 
 import gymnasium
+import numpy as np
 import pytest
 import torch
 from gymnasium.utils.env_checker import check_env
@@ -54,6 +55,16 @@ def test_the_bends_ahead_are_those_that_come(device, dtype):
         env._offset.zero_(), env._heading.zero_()  # drive exactly on the middle line
         obs, *_ = env.step(obs[:, 2:3])
     assert torch.allclose(obs[:, 2], ahead, atol=1e-5)
+
+
+def test_roads_have_the_waves_they_are_given(device):
+    """Bends repeat after one wave's length, and fill the observation space to its edge."""
+    env = il.Driving(waves=((20, 0.3), (50, 0.0), (75, 0.0)), device=device)
+    bends = env.reset(2000, il.generator(0, device))[:, 2:].cpu()
+    assert torch.allclose(bends[:, 0], bends[:, AHEAD.index(20)], atol=1e-5)
+    assert 0.299 < bends.max() <= env.observation_space.high[2] == np.float32(0.3)
+    with pytest.raises(ValueError, match="2 waves, expected 3"):
+        il.Driving(waves=((25, 0.3), (50, 0.1)))
 
 
 def test_the_expert_tracks_the_lane_and_how_well(device):

@@ -18,9 +18,9 @@ from ilsupport.envs.camera import AHEAD, FULL_LOCK, HALF_LANE
 SPEED = 10.0  # m/s
 STEP = 0.05  # s
 WAVES = ((50.0, 0.22), (83.0, 0.20), (131.0, 0.15))  # lengths in m, curvatures in shares of full lock
+Waves = Sequence[tuple[float, float]]
 RAIL = 3.0  # half lanes from the middle, where a crash barrier runs along the road
 TURN = 1.0  # rad away from the road, the most that the barrier lets a car turn
-HIGH = np.array([RAIL, TURN, *[sum(share for _, share in WAVES)] * len(AHEAD)], np.float32)
 
 
 class Driving(Env):
@@ -34,18 +34,22 @@ class Driving(Env):
     minus the cost, 1 for every step that ends with the car's middle outside its lane. Nothing ends early: a
     car may come back. At three half lanes a barrier stops it from going further.
 
-    A step is 0.05 s at 10 m/s, by Euler's rule. A road is three sine waves of curvature with random phases;
-    cars start within a tenth of a half lane of the middle. With `phases`, three numbers in rad, all drive the
-    same road, and start in the middle. Raises ValueError for a horizon below 1.
+    A step is 0.05 s at 10 m/s, by Euler's rule. A road is three sine waves of curvature with random phases,
+    `waves` their lengths in m and their sizes in shares of full lock; cars start within a tenth of a half
+    lane of the middle. With `phases`, three numbers in rad, all drive the same road, and start in the middle.
+    Raises ValueError for a horizon below 1 and for another number of waves.
     """
 
-    observation_space, action_space = Box(-HIGH, HIGH), Box(-1, 1, (1,), np.float32)
+    action_space = Box(-1, 1, (1,), np.float32)
 
-    def __init__(self, *, phases: Sequence[float] | None = None, horizon: int = 400, device: Device = "cpu",
-                 dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, *, phases: Sequence[float] | None = None, waves: Waves = WAVES, horizon: int = 400,
+                 device: Device = "cpu", dtype: torch.dtype = torch.float32) -> None:
         super().__init__(horizon, device, dtype)
-        self.phases = phases
-        lengths, amplitudes = torch.tensor(WAVES, dtype=torch.float64).T
+        if len(waves) != len(WAVES):
+            raise ValueError(f"{len(waves)} waves, expected {len(WAVES)} pairs (length in m, share of lock).")
+        high = np.array([RAIL, TURN, *[sum(share for _, share in waves)] * len(AHEAD)], np.float32)
+        self.phases, self.waves, self.observation_space = phases, waves, Box(-high, high)
+        lengths, amplitudes = torch.tensor(waves, dtype=torch.float64).T
         self._waves = (2 * math.pi / lengths).to(device, dtype)
         angle = 2 * math.pi / lengths[:, None] * torch.tensor(AHEAD, dtype=torch.float64)
         rows = torch.cat([torch.cos(angle), torch.sin(angle)]) * amplitudes.repeat(2)[:, None]
