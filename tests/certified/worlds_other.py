@@ -55,7 +55,7 @@ def spring(draws: int) -> list[dict]:
     return [{"case": f"k = {k}, b = {b}, lambda = {lam}", "k": k, "b": b, "lam": lam,
              "k_hat": long_run_spring(k, b, lam)}
             for b, k, lam in product((0.5, 1.0, 1.4), (0.3, 1.0, 1.5, 2.0, 2.5, 0.0, -0.4),
-                                     (0.0, 0.3, 0.8, 0.97, 1.0, 1.3, -0.6, -1.2))]
+                                     (0.0, 0.3, 0.8, 0.97, 1.0, 1.3, -0.6, -1.0, -1.2))]
 
 
 # -- page 7

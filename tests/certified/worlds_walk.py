@@ -18,7 +18,8 @@ from ilsupport import tabular
 from ilsupport.tabular import MDP
 
 KINDS = ("dense", "absorbing", "recoverable", "tightrope", "tight", "cliff")
-LEARNERS = ("even", "some", "first", "last", "early", "late", "double", "free", "one", "silent", "here")
+LEARNERS = ("even", "some", "first", "last", "early", "late", "double", "free", "one", "silent", "here",
+            "second")
 
 
 class World(NamedTuple):
@@ -48,12 +49,14 @@ def errors(kind: str, rng: np.random.Generator, visited: ndarray, eps: float) ->
     e = np.full((T, S), eps)
     if kind in ("some", "late"):
         e = eps * rng.random((T, S))
-    if kind in ("first", "last", "early", "silent"):
+    if kind in ("first", "last", "early", "silent", "second"):
         e = np.zeros((T, S))
     if kind in ("first", "early"):
         e[0] = eps if kind == "first" else min(1.0, T * eps)
     if kind in ("last", "late"):
         e[-1] = eps if kind == "last" else 1.0
+    if kind == "second":
+        e[1:2] = 1.0
     if kind == "double":
         e = np.minimum(2 * e, 1)
     if kind == "one":
@@ -174,7 +177,7 @@ def mixed(make: Callable, costs: tuple[str, ...], draws: int) -> list[dict]:
 def walk(draws: int) -> list[dict]:
     """Names: p_star, p_hat, f, mistaken, visited, e [t][s], eps_t, own_t, no_mistake, TV, L1 [t], J."""
     found = mixed(walk_case, ("world", "wrong", "some", "world", "world", "later", "partly"), draws)
-    costs = ("double", "unfair", "world", "later", "partly", "other", "paid")
+    costs = ("double", "unfair", "world", "later", "partly", "other", "paid", "half", "nothing")
     for cost, eps, T in product(costs, (0.2, 1e-3), (1, 2, 5)):
         found += [walk_case(kind, learner, cost, eps, T, seed=2)
                   for kind, learner in (("tightrope", "even"), ("absorbing", "even"), ("cliff", "early"),
@@ -261,8 +264,8 @@ def values(draws: int) -> list[dict]:
     for cost, eps, T in product(costs, (0.2, 1e-3, 0.9, 1.5, 3.0), (1, 2, 3)):
         found += [value_case(kind, learner, cost, eps, T, seed) for kind, learner, seed in
                   (("tight", "early", 1), ("tightrope", "early", 1), ("tightrope", "even", 1),
-                   ("tightrope", "double", 1), ("tightrope", "last", 3), ("tight", "early", 4),
-                   ("cliff", "here", 1))]
+                   ("tightrope", "double", 1), ("tightrope", "second", 1), ("tightrope", "last", 3),
+                   ("tight", "early", 4), ("cliff", "here", 1))]
     return found
 
 
