@@ -20,12 +20,13 @@ from certified.forms import Part, read_forms, read_worlds  # noqa: E402
 FORMS, WORLDS = read_forms(), read_worlds()
 
 
-def lines_of(part: Part) -> str:
-    """The assumptions, the claims and the cases of one part."""
+def lines_of(part: Part, told: bool) -> str:
+    """The assumptions, the claims and the cases of one part, these unless the part before has told them."""
     groups = {"given": part.given, "then" if part.given else "always": part.claim}
     shown = [f"<dt>{word}</dt>" + "".join(f"<dd><code>{escape(text)}</code></dd>" for text in texts)
              for word, texts in groups.items() if texts]
-    return f"<dl>{''.join(shown)}<dt>cases</dt><dd>{escape(WORLDS[part.world])}</dd></dl>"
+    cases = "the same" if told else escape(WORLDS[part.world])
+    return f"<dl>{''.join(shown)}<dt>cases</dt><dd>{cases}</dd></dl>"
 
 
 def verdict(parts: list[Part]) -> str:
@@ -43,7 +44,8 @@ def verdict(parts: list[Part]) -> str:
 
 def folded(label: str) -> nodes.raw:
     parts = FORMS[label]
-    body = "".join(map(lines_of, parts)) + verdict(parts)
+    told = [k > 0 and parts[k - 1].world == part.world for k, part in enumerate(parts)]
+    body = "".join(map(lines_of, parts, told)) + verdict(parts)
     return nodes.raw("", '<details class="il-form"><summary>as the computer checks it</summary>'
                          f"{body}</details>", format="html")
 
