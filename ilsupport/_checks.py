@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+KINDS = {float: "floats ", int: "whole numbers "}
+
 
 def check_probability(name: str, value: float | Tensor) -> float | Tensor:
     """Return `value` if every entry is a number in [0, 1]; raise TypeError or ValueError otherwise."""
@@ -58,16 +60,24 @@ def check_finite(name: str, x: Tensor) -> Tensor:
     return x
 
 
-def check_shape(name: str, x: Tensor, expected: Sequence[int | str | None]) -> Tensor:
-    """Return `x` if its shape fits: an int is that size, a string or None any size, "..." first any lead."""
+def check_shape(name: str, x: Tensor, expected: Sequence[int | str | None],
+                kind: torch.dtype | type | None = None, hint: str = "") -> Tensor:
+    """Return `x` if its shape fits: an int is that size, a string or None any size, "..." first any lead.
+
+    With a `kind` it must also be of that dtype, or of any of `float` or `int`. `hint` says what to do. Raises
+    TypeError for anything but a tensor, ValueError for one that does not fit.
+    """
     _check_tensor(name, x)
     sizes, shape = expected, x.shape
-    if expected[0] == "...":
+    if expected[:1] == ("...",):
         sizes, shape = expected[1:], x.shape[1 - len(expected):]
-    if len(shape) != len(sizes) or any(isinstance(want, int) and want != have
-                                       for want, have in zip(sizes, shape)):
+    fits = len(shape) == len(sizes) and all(isinstance(want, str | None) or want == have
+                                            for want, have in zip(sizes, shape))
+    if not fits or kind not in (None, x.dtype, float if x.is_floating_point() else int):
+        dtype, of = ("", "") if kind is None else (f" and dtype {x.dtype}", KINDS.get(kind, f"{kind} "))
         wanted = ", ".join("any" if size is None else str(size) for size in expected)
-        raise ValueError(f"{name} must have shape ({wanted}); got {tuple(x.shape)}.")
+        raise ValueError(f"{name} has shape {tuple(x.shape)}{dtype}, expected {of}"
+                         f"({wanted}{',' * (len(expected) == 1)}){f': {hint}' * bool(hint)}.")
     return x
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from ilsupport._checks import check_horizon, check_positive
+from ilsupport._checks import check_horizon, check_positive, check_shape
 from ilsupport._threads import one_thread, work_of
 from ilsupport.estimate import Estimate, Estimates
 from ilsupport.policies.base import Policy, in_mode
@@ -128,10 +128,7 @@ def answers(policy: Policy, data: Data | Sequence[Data]) -> list[tuple[Tensor, T
     policy.begin()
     with in_mode(policy, training=False):
         acted = policy.act(obs) if policy.students else policy.act(obs[0])[None]
-    expected = torch.Size((*obs.shape[:2], *parts[0][1].shape[1:]))
-    if acted.shape != expected:
-        raise ValueError(f"the policy's actions have shape {tuple(acted.shape)}, expected {tuple(expected)}, "
-                         "one for each of the observations, as the targets are.")
+    check_shape("the policy's answer", acted, (*obs.shape[:2], *parts[0][1].shape[1:]), hint="as the targets")
     return [(row[:len(target)], target) for row, (_, target) in zip(acted, parts)]
 
 
@@ -222,9 +219,7 @@ def _home(recent: Sequence[Tensor], students: int | None, start: int) -> Float[T
     Raises FloatingPointError for those that are not finite.
     """
     losses, wanted = torch.stack(recent).cpu(), () if students is None else (students,)
-    if losses.shape[1:] != wanted:
-        raise ValueError(f"the policy's loss has shape {tuple(losses.shape[1:])}, expected {wanted}: the "
-                         "mean of the batch, for a stack one a student.")
+    check_shape("the policy's loss", losses[0], wanted, hint="the batch's mean, for a stack one a student")
     finite = losses.isfinite().reshape(len(losses), -1).all(1).tolist()
     if not all(finite):
         k = finite.index(False)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ilsupport._checks import check_horizon, check_probability
+from ilsupport._checks import check_horizon, check_probability, check_shape
 from ilsupport.bc import History, fit
 from ilsupport.envs.base import Env
 from ilsupport.identity import describe
@@ -68,9 +68,7 @@ def mixed(expert: Act, learner: Act, beta: float, generator: torch.Generator) ->
 
     def act(obs: Tensor) -> Tensor:
         theirs, ours = expert(obs), learner(obs)
-        if theirs.shape != ours.shape:
-            raise ValueError(f"the expert returned shape {tuple(theirs.shape)} and the learner "
-                             f"{tuple(ours.shape)} for {len(obs)} observations, expected the same.")
+        check_shape("the expert's answer", theirs, ours.shape, hint="as the learner's")
         coin = rand((len(obs), *[1] * (ours.ndim - 1)), generator, obs) < beta
         return torch.where(coin, theirs, ours)
     return act

@@ -45,9 +45,7 @@ def demonstrate(env: Env, expert: Policy | Act, n: int, *, generator: torch.Gene
 
     def disturbed(obs: Tensor) -> Tensor:
         meant.append(act(obs).to(env.dtype).clone())
-        if meant[-1].shape != (rows, len(low)):
-            raise ValueError(f"the expert returned shape {tuple(meant[-1].shape)} for {rows} observations, "
-                             f"expected {(rows, len(low))}.")
+        check_shape("the expert's answer", meant[-1], (rows, len(low)), hint="one action an observation")
         push = randn((rows, len(low)), generator, low)
         push = (push.view(*root.shape[:-2], n, -1) @ root).view(rows, -1)
         return torch.minimum(torch.maximum(meant[-1] + push, low), high)
@@ -64,10 +62,8 @@ def error_covariance(policy: Policy, data: Trajectories | list[Trajectories]) ->
     state as if an episode started there.
     """
     both = answers(policy, data)
-    if not all(acted.is_floating_point() and acted.ndim == 2 for acted, _ in both):
-        raise ValueError(f"actions have shape {tuple(both[0][0].shape)} and dtype {both[0][0].dtype}, "
-                         "expected floats (N, d).")
-    error = pad_sequence([acted - target for acted, target in both], batch_first=True)
+    errors = [check_shape("the policy's answer", acted, ("N", "d"), float) - target for acted, target in both]
+    error = pad_sequence(errors, batch_first=True)
     steps = torch.tensor([len(target) for _, target in both], device=error.device)
     moment = error.mT @ error / steps[:, None, None]
     return moment[0] if policy.students is None else moment

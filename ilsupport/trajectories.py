@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ilsupport._checks import check_finite
+from ilsupport._checks import check_finite, check_shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +53,9 @@ class Trajectories:
                   "rewards": steps, "mask": steps, "terminated": steps[:1], "successes": steps[:1],
                   "final_observations": (*steps[:1], *one)}
         for name, shape in wanted.items():
-            if (value := getattr(self, name)) is not None and value.shape != shape:
-                raise ValueError(f"{name} has shape {tuple(value.shape)}, expected {tuple(shape)} beside "
-                                 "these observations; pad ragged episodes with Trajectories.from_episodes.")
-        if self.mask.dtype != torch.bool:
-            raise ValueError(f"mask has dtype {self.mask.dtype}, expected torch.bool; write mask.bool().")
+            if (value := getattr(self, name)) is not None:
+                check_shape(name, value, shape, torch.bool if name == "mask" else None,
+                            "pad ragged episodes with Trajectories.from_episodes; write mask.bool()")
         if bool((self.mask[:, 1:] & ~self.mask[:, :-1]).any()) or not bool(self.mask[:, 0].all()):
             raise ValueError("mask has a hole or an episode without a step, expected steps, then padding.")
         for name, value in self.columns().items():
@@ -165,12 +163,9 @@ class Trajectories:
 
         Raises ValueError if the expert's answer is not one action an observation, of the actions' kind.
         """
-        answers, expected = torch.as_tensor(expert(self.observations[self.mask])), self.actions[self.mask]
-        if answers.shape != expected.shape or answers.is_floating_point() != expected.is_floating_point():
-            raise ValueError(f"the expert returned shape {tuple(answers.shape)} and dtype {answers.dtype} "
-                             f"for {len(expected)} observations, expected {tuple(expected.shape)} of "
-                             f"{expected.dtype}: one action for each observation of the batch.")
-        labels = torch.zeros_like(self.actions)
+        answers, labels = expert(self.observations[self.mask]), torch.zeros_like(self.actions)
+        kind, answers = float if labels.is_floating_point() else int, torch.as_tensor(answers)
+        check_shape("the expert's answer", answers, self.actions[self.mask].shape, kind, "as those played")
         labels[self.mask] = answers.to(labels)
         return replace(self, labels=labels)
 

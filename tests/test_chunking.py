@@ -81,7 +81,7 @@ def test_a_chunk_of_one_is_the_head(ensemble, students):
 def test_every_batch_of_episodes_starts_with_an_empty_memory():
     policy = Chunked(Scripted(), 3)
     assert torch.equal(played(policy), played(policy)) and torch.equal(played(policy, 5)[:2], played(policy))
-    said = r"expected \(2,\) episodes, for which plans are in force; call begin"
+    said = r"expected \(2, 2\): plans are in force; call begin"
     with pytest.raises(ValueError, match=said):
         policy.act(torch.tensor([[4.0, 1.0]]))
     policy.begin()
@@ -166,9 +166,9 @@ def test_bad_chunks():
         Chunked(Scripted(), 0)
     with pytest.raises(ValueError, match="ensemble is -1"):
         Chunked(Scripted(), 3, ensemble=-1)
-    with pytest.raises(ValueError, match=r"shape \(.*\), expected floats, length \* act_dim = 2"):
+    with pytest.raises(ValueError, match=r"shape \(.*\), expected floats \(N, 2 \* act\)"):
         Chunked(Scripted(), 2).act(torch.zeros(3, 2))
-    with pytest.raises(ValueError, match="plays torch.int64 .*continuous"):
+    with pytest.raises(ValueError, match="plans are torch.int64 .*continuous"):
         Chunked(Categorical(2, 4, generator=generator(0)), 3).act(torch.zeros(3, 2))
     with pytest.raises(ValueError, match="longest episode has 4 steps"):
         chunks(demonstrations(4, 2), 5)

@@ -107,7 +107,7 @@ def test_errors_are_those_of_one_data_set_a_student_and_actions_of_its_shape(stu
 
 
 def test_an_expert_of_another_shape_is_named():
-    with pytest.raises(ValueError, match=r"the expert returned shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"the expert's answer has shape \(3,\)"):
         demonstrate(Driving(horizon=3), lambda obs: obs[:, 0], 3, generator=generator(0))
 
 
@@ -163,7 +163,7 @@ def test_a_stack_gets_a_noise_a_student_and_one_seed_gives_one_run():
 
 
 @pytest.mark.parametrize("covariance, message", [
-    (torch.eye(3), "covariance must have shape"), (torch.tensor([[1.0, 0.5], [0.0, 1.0]]), "symmetric"),
+    (torch.eye(3), "covariance has shape"), (torch.tensor([[1.0, 0.5], [0.0, 1.0]]), "symmetric"),
     (-0.1, "eigenvalue"), (torch.tensor([[0.0, 1.0], [1.0, 0.0]]), "eigenvalue"), (float("nan"), "NaN"),
 ])
 def test_bad_covariances_are_refused(covariance, message):

@@ -102,7 +102,7 @@ def test_parts_that_are_unlike_are_not_put_together(other):
 
 
 def test_an_expert_of_the_wrong_shape_is_refused():
-    with pytest.raises(ValueError, match=r"returned shape \(6, 1\).*expected \(6,\)"):
+    with pytest.raises(ValueError, match=r"has shape \(6, 1\).*expected whole numbers \(6,\)"):
         make().label(lambda obs: torch.zeros(len(obs), 1))
 
 

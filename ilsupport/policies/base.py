@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
-from ilsupport._checks import check_finite
+from ilsupport._checks import check_finite, check_shape
 from ilsupport.identity import Configured
 from ilsupport.policies.network import MLP, window_size
 from ilsupport.random import Generators
@@ -229,14 +229,10 @@ class Head(Policy):
     def check_observation(self, obs: Obs, students: int | None) -> None:
         """Raise ValueError unless `obs` is what the network takes, of its dtype and on its device."""
         lead, like = () if students is None else (students,), self.like
-        k = len(lead)
-        if (*obs.shape[:k], *obs.shape[k + 1:]) != (*lead, *self.seen_shape):
-            wanted = ", ".join(map(str, (*lead, "n", *self.seen_shape)))
-            raise ValueError(f"observations have shape {tuple(obs.shape)}, expected ({wanted}).")
+        check_shape("observations", obs, (*lead, "n", *self.seen_shape))
         if obs.dtype != like.dtype or obs.device != like.device:
-            raise ValueError(f"observations have dtype {obs.dtype} and are on {obs.device}, expected "
-                             f"{like.dtype} on {like.device} like the policy; move one with .to(...), or "
-                             f"build the policy with dtype={obs.dtype}.")
+            raise ValueError(f"observations have dtype {obs.dtype} on {obs.device}, expected {like.dtype} on "
+                             f"{like.device}: move one .to(...), or give the policy dtype={obs.dtype}.")
 
     def check_action(self, obs: Obs, action: Action, likely: bool = False) -> None:
         """Raise ValueError unless there is one action of this head's kind for each observation.
@@ -245,12 +241,8 @@ class Head(Policy):
         """
         lead = obs.shape[:obs.ndim - len(self.seen_shape)]
         dtype = torch.int64 if self.whole else self.like.dtype
-        if action.shape != (*lead, *self.act_shape) or action.dtype != dtype:
-            other = ("continuous actions want a Gaussian" if self.whole
-                     else "whole numbers want a Categorical")
-            raise ValueError(f"actions have shape {tuple(action.shape)} and dtype {action.dtype}, expected "
-                             f"{dtype} {(*lead, *self.act_shape)}, one action for each of the observations "
-                             f"{tuple(obs.shape)}; {other} policy.")
+        other = "continuous actions want a Gaussian" if self.whole else "whole numbers want a Categorical"
+        check_shape("actions", action, (*lead, *self.act_shape), dtype, f"one an observation; {other}")
         if not likely or (bounds := self.likely()) is None:
             return
         bad = ~((action >= bounds[0]) & (action <= bounds[1]))  # NaN is in no range

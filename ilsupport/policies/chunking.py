@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from ilsupport._checks import check_finite, check_horizon, check_positive
+from ilsupport._checks import check_finite, check_horizon, check_positive, check_shape
 from ilsupport.policies.base import Action, Obs, PerRow, PerStudent, Policy
 from ilsupport.random import Generators
 from ilsupport.trajectories import Trajectories
@@ -41,20 +41,14 @@ class Chunked(Policy):
 
     def plan(self, obs: Obs, generator: torch.Generator | None = None) -> Float[Tensor, "*M n length act"]:
         """The next `length` actions, the head's best guess or a sample."""
-        said = self.head.act(obs, generator)
-        if not said.is_floating_point() or said.shape[-1] % self.length:
-            raise ValueError(f"the head plays {said.dtype} of shape {tuple(said.shape)}, expected floats, "
-                             f"length * act_dim = {self.length} * act_dim of them: a plan of continuous "
-                             "actions.")
-        return said.unflatten(-1, (self.length, -1))
+        return self._steps(self.head.act(obs, generator))
 
     def act(self, obs: Obs, generator: torch.Generator | None = None) -> Action:
         """The plan's action for this step of the episode, or the mean of the plans'."""
         lead = 1 if self.students is None else 2
-        if self._plans and self._plans[-1].shape[:lead] != obs.shape[:lead]:
-            raise ValueError(f"observations have shape {tuple(obs.shape)}, expected "
-                             f"{tuple(self._plans[-1].shape[:lead])} episodes, for which plans are in force; "
-                             "call begin() when episodes start.")
+        if self._plans:
+            check_shape("observations", obs, (*self._plans[-1].shape[:lead], *obs.shape[lead:]),
+                        hint="plans are in force; call begin() when episodes start")
         if self.ensemble is not None or self._clock % self.length == 0:
             self._plans.append(self.plan(obs, generator))
             del self._plans[:-self.length]
@@ -79,17 +73,18 @@ class Chunked(Policy):
 
     def check(self, obs: Tensor, action: Tensor) -> None:
         """As the head does, of plans; a plan may end early, in NaN, but not before its first action."""
-        known = ~action.isnan()
-        if action.ndim != 2 or action.shape[1] % self.length or not action.is_floating_point():
-            raise ValueError(f"plans have shape {tuple(action.shape)} and dtype {action.dtype}, expected "
-                             f"floats (N, length * act) with chunk length {self.length}, as chunks(data, "
-                             f"{self.length}) gives them.")
-        steps = known.unflatten(1, (self.length, -1))
+        steps, known = ~self._steps(action).isnan(), ~action.isnan()
         whole = steps.all(2)
         if bool((steps.any(2) != whole).any() | ~whole[:, 0].all() | (whole[:, 1:] & ~whole[:, :-1]).any()):
             raise ValueError("a plan has NaN before its end, expected NaN only after an episode's last step.")
         check_finite("plans", action[known])
         self.head.check(obs, self._filled(action, known))
+
+    def _steps(self, plans: Action) -> Float[Tensor, "*M n length act"]:
+        if not plans.is_floating_point() or plans.ndim < 2 or plans.shape[-1] % self.length:
+            raise ValueError(f"plans are {plans.dtype} of shape {tuple(plans.shape)}, expected floats "
+                             f"(N, {self.length} * act): {self.length} continuous actions, as of chunks.")
+        return plans.unflatten(-1, (self.length, -1))
 
     def _filled(self, plans: Action, known: Tensor) -> Action:
         """Plans with their first step where nobody played: in range wherever the plan is."""
@@ -110,15 +105,11 @@ def chunks(data: Trajectories, length: int) -> tuple[Shaped[Tensor, "N *obs"], F
     plans.
     """
     check_horizon(length, "chunk length")
-    if not data.actions.is_floating_point():
-        raise ValueError(f"actions have dtype {data.actions.dtype}, expected floats: plans are made of "
-                         "continuous actions.")
+    check_shape("actions", data.actions, ("...", "n", "T"), float, "plans are made of continuous actions")
     if data.labels is not None and not torch.equal(data.labels[data.mask], data.actions[data.mask]):
-        raise ValueError("the labels differ from the actions played, expected demonstrations: labels along "
-                         "another's way are no plan that the expert would have carried out.")
-    if int(data.lengths().max()) < length:
-        raise ValueError(f"the longest episode has {int(data.lengths().max())} steps, expected at least the "
-                         f"chunk length {length}; shorten the chunks.")
+        raise ValueError("the labels differ from the actions, expected demonstrations: labels are no plan.")
+    if (longest := int(data.lengths().max())) < length:
+        raise ValueError(f"the longest episode has {longest} steps, expected {length}: shorten the chunks.")
     played = data.actions.flatten(2).masked_fill(~data.mask.unsqueeze(-1), torch.nan)
     after = played.new_full((len(played), length - 1, played.shape[2]), torch.nan)
     plans = torch.cat([played, after], 1).unfold(1, length, 1).movedim(-1, 2)  # (n, T, length, act)
