@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ilsupport._checks import check_between, check_discount, check_finite, check_horizon, check_probability
+from ilsupport._checks import check_between, check_discount, check_finite, check_probability
 
 Number = float | Tensor
 
@@ -166,12 +166,15 @@ def recoverable(u: Number, T: Number, eps_own: Number) -> Number:
 
 @_bound
 def beta_mixing(beta: Number, T: Number) -> Number:
-    """min(2, 2 T beta), the most a share beta of expert steps moves the states in L1 (lem-beta-mixing)."""
-    return (2 * T * beta).clamp(max=2)
+    """min(1, (T - 1) beta / 2), the most a share beta of expert steps moves the states (lem-beta-mixing).
+
+    In total variation, of their mean over the T steps.
+    """
+    return ((T - 1) * beta / 2).clamp(max=1)
 
 
 class DaggerBound(NamedTuple):
-    """The terms of thm-dagger: their `sum` bounds the own-state loss of the best of the N learners."""
+    """The terms of thm-dagger: their `sum` bounds the mean of the N learners' losses on their own states."""
 
     class_error: float
     regret: float
@@ -180,19 +183,16 @@ class DaggerBound(NamedTuple):
 
 def dagger(class_error: float, regret: float, betas: Float[Tensor, "N"], T: int,
            loss_max: float = 1.0) -> DaggerBound:
-    """eps_N + gamma_N + (2 loss_max / N) (n_beta + T sum_{i > n_beta} beta_i) (thm-dagger; Ross et al. 2011).
+    """eps_N + gamma_N + (loss_max / N) sum_i min(1, (T - 1) beta_i / 2) (thm-dagger; after Ross et al. 2011).
 
     class_error: eps_N, the best fixed policy's mean loss over the N rounds; regret: gamma_N, the learners'
-    mean loss minus that; betas: the expert's shares. n_beta counts the rounds to the last with beta > 1 / T.
+    mean loss minus that; betas: the expert's shares. The paper charges each round at least twice as much.
     """
-    betas = check_probability("betas", torch.as_tensor(betas, dtype=torch.float64)).tolist()
-    check_horizon(T)
+    betas = torch.as_tensor(betas, dtype=torch.float64)
     check_between("loss_max", loss_max, 0.0, float("inf"))
     check_between("class_error", class_error, 0.0, loss_max)
     check_between("regret", regret, -loss_max, loss_max)
-    n_beta = max((i for i, beta in enumerate(betas, 1) if beta * T > 1), default=0)
-    return DaggerBound(float(class_error), float(regret),
-                       2 * loss_max / len(betas) * (n_beta + T * sum(betas[n_beta:])))
+    return DaggerBound(float(class_error), float(regret), loss_max * float(beta_mixing(betas, T).mean()))
 
 
 # -- discounted, sum_t gamma^t over t = 0, 1, ...: each bound above, averaged over a geometric horizon. It has

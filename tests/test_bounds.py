@@ -159,12 +159,13 @@ def test_floats_give_floats_and_tensors_broadcast(device):
 
 def test_dagger_names_its_terms():
     bound = bounds.dagger(0.01, 0.02, [1.0, 0.5, 0.01, 0.001], T=10)
-    assert bound.mixing == pytest.approx(2 / 4 * (2 + 10 * 0.011))  # beta > 1 / T in the first two rounds
+    assert bound.mixing == pytest.approx((1 + 1 + 0.045 + 0.0045) / 4)  # total variation, averaged over steps
     assert sum(bound) == pytest.approx(0.03 + bound.mixing)
     assert bounds.dagger(0.01, 0.02, [0.0], T=10).mixing == 0
-    assert bounds.dagger(0.01, 0.02, [0.01, 1.0], T=10).mixing == pytest.approx(2)  # the *last* large one
-    assert bounds.beta_mixing(0.001, 10) == pytest.approx(0.02)
-    assert bounds.beta_mixing(0.5, 10) == 2
+    assert bounds.dagger(0.01, 0.02, [0.01, 1.0], T=10).mixing == pytest.approx(1.045 / 2)  # each by itself
+    assert bounds.dagger(0.0, 0.0, [1.0, 0, 0, 0, 0, 0], T=100, loss_max=3.0).mixing == pytest.approx(3 / 6)
+    assert bounds.beta_mixing(0.001, 10) == pytest.approx(0.0045)
+    assert bounds.beta_mixing(0.5, 10) == 1
     assert bounds.recoverable(3, 10, 0.01) == pytest.approx(0.3)
 
 
@@ -193,7 +194,7 @@ def test_discounted_bounds_are_means_over_a_geometric_horizon(eps, gamma):
     (lambda: bounds.recoverable(11, 10, 0.1), "u, as a share of T, must lie"),
     (lambda: bounds.recoverable(-1, 10, 0.1), "u, as a share of T, must lie"),
     (lambda: bounds.beta_mixing(1.1, 10), "beta must lie"),
-    (lambda: bounds.dagger(0.1, 0.1, [0.5, 1.5], 10), "betas must lie"),
+    (lambda: bounds.dagger(0.1, 0.1, [0.5, 1.5], 10), "beta must lie"),
     (lambda: bounds.dagger(1.1, 0.1, [0.5], 10), "class_error must lie"),
     (lambda: bounds.discounted_sharp(0.1, 1.0), "gamma must be below 1"),
 ])
