@@ -66,8 +66,7 @@ class Estimate(NamedTuple):
     def __mul__(self, factor: float) -> Estimate:
         """In other units: the mean and the interval times a number."""
         if not isinstance(factor, numbers.Real):
-            raise TypeError(f"an estimate times {factor!r}, expected a number; two estimates have no "
-                            "product.")
+            raise TypeError(f"an estimate times {factor!r}, expected a number; two have no product.")
         return Estimate(self.mean * factor, *sorted((self.low * factor, self.high * factor)), self.n)
 
     __rmul__ = __mul__
@@ -77,8 +76,7 @@ class Estimate(NamedTuple):
         raise TypeError("intervals do not add; add the samples, and take Estimate.of their sums.")
 
     def __str__(self) -> str:
-        mean, low, high = (f"{x:.3g}" if abs(x) < 999.5 else f"{x:,.0f}"
-                           for x in (self.mean, self.low, self.high))
+        mean, low, high = (f"{x:.3g}" if abs(x) < 999.5 else f"{x:,.0f}" for x in self[:3])
         return f"{mean} [{low}, {high}] (n = {self.n:,})"
 
 

@@ -39,9 +39,8 @@ def actor(policy: Policy | Act, generator: torch.Generator | None = None) -> Act
             return lambda obs: policy.act(obs, generator)
         return lambda obs: policy.act(obs.unflatten(0, (policy.students, -1)), generator).flatten(0, 1)
     if not callable(policy) or isinstance(policy, type):
-        raise TypeError(f"policy is {policy if isinstance(policy, type) else type(policy).__name__}, "
-                        "expected a Policy (make yours a subclass of il.Policy) or a function of "
-                        "observations.")
+        raise TypeError(f"policy is {policy if isinstance(policy, type) else type(policy).__name__}, expected"
+                        " a Policy (make yours a subclass of il.Policy) or a function of observations.")
     return lambda obs: torch.as_tensor(policy(obs), device=obs.device)
 
 
@@ -87,8 +86,7 @@ def rollout(env: Env, policy: Policy | Act, n: int, *, generator: torch.Generato
 
 @torch.no_grad()
 def evaluate(env: Env, policy: Policy | Act, n: int = 100, *, generator: torch.Generator,
-             horizon: int | None = None,
-             sample: bool = False, success: bool = False) -> Estimate | list[Estimate]:
+             horizon: int | None = None, sample: bool = False, success: bool = False) -> Estimate | Estimates:
     """Mean return of a policy over `n` episodes, with a 95 % interval; for a stack of students a list, one
     each.
 
@@ -117,9 +115,8 @@ def evaluate(env: Env, policy: Policy | Act, n: int = 100, *, generator: torch.G
     if success:
         results, summary = _successes(env), lambda row: Estimate.of_rate(int(row.sum()), len(row))
         if results is None:
-            raise ValueError("the environment does not say whether an episode was a success "
-                             "(info['is_success']), expected one that does; evaluate its return, or count in "
-                             "what `rollout` returns.")
+            raise ValueError("the environment does not say whether an episode was a success, in "
+                             "info['is_success']; evaluate its return, or count in what `rollout` returns.")
     students = students_of(policy)
     return summary(results) if students is None else Estimates(map(summary, results.view(students, n)))
 

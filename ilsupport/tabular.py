@@ -10,7 +10,7 @@ Every MDP built here is labelled so that the expert's action is 0 in every state
 """
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections import namedtuple
 
 import torch
 from jaxtyping import Float, Int
@@ -19,13 +19,11 @@ from torch import Tensor
 import ilsupport._checks as check
 
 
-class _Tables(NamedTuple):
-    transition: Float[Tensor, "... S A S"]
-    initial: Float[Tensor, "... S"]
-    cost: Float[Tensor, "... S A"]
+Actions = Int[Tensor, "... S"]
+Table = Float[Tensor, "... S A"]
 
 
-class MDP(_Tables):
+class MDP(namedtuple("MDP", "transition initial cost")):
     """Finite MDPs: P(s' | s, a) (..., S, A, S), p_0 (..., S) and costs in [0, 1] a step (..., S, A), float64.
 
     Leading dimensions broadcast. ValueError when a row is no distribution, a cost lies outside [0, 1], an
@@ -51,12 +49,12 @@ class MDP(_Tables):
         return self._make(table.to(device) for table in self)
 
 
-def expert_of(mdp: MDP) -> Int[Tensor, "... S"]:
+def expert_of(mdp: MDP) -> Actions:
     """Return the expert of any MDP built in this module: action 0 in every state."""
     return torch.zeros_like(mdp.initial, dtype=torch.long)
 
 
-def one_hot(expert: Int[Tensor, "... S"], n_actions: int) -> Float[Tensor, "... S A"]:
+def one_hot(expert: Actions, n_actions: int) -> Table:
     """Return a deterministic policy as a table of probabilities. Raises for actions outside 0 .. A-1."""
     if not isinstance(expert, Tensor) or expert.is_floating_point() or expert.dtype == torch.bool:
         kind = getattr(expert, "dtype", type(expert).__name__)
@@ -65,13 +63,12 @@ def one_hot(expert: Int[Tensor, "... S"], n_actions: int) -> Float[Tensor, "... 
     return torch.nn.functional.one_hot(expert.long(), n_actions).double()
 
 
-def disagreement_cost(expert: Int[Tensor, "... S"], n_actions: int) -> Float[Tensor, "... S A"]:
+def disagreement_cost(expert: Actions, n_actions: int) -> Table:
     """Return C(s, a) = 1[a != expert(s)], the cost under which the expert pays nothing."""
     return 1 - one_hot(expert, n_actions)
 
 
-def erring(expert: Int[Tensor, "... S"], error: Float[Tensor, "... S"],
-           n_actions: int) -> Float[Tensor, "... S A"]:
+def erring(expert: Actions, error: Float[Tensor, "... S"], n_actions: int) -> Table:
     """Return the policy that errs in state s with chance error(s), evenly over the wrong actions."""
     if n_actions < 2:
         raise ValueError(f"n_actions must be at least 2, or no action is wrong; got {n_actions}.")
@@ -84,12 +81,9 @@ def state_distributions(transition: Float[Tensor, "... S A S"], policy: Tensor,
                         initial: Float[Tensor, "... S"], T: int) -> Float[Tensor, "... T S"]:
     """Return p_t(s) for t = 0 .. T-1 under a policy, stationary or one table a step."""
     check.check_horizon(T)
-    policy = _stepwise(policy, transition, T)
-    kernels = _kernels(transition, policy)
-    p, steps = initial, []
-    for t in range(T):
-        steps.append(p)
-        p = (p[..., None, :] @ _at(kernels, t)).squeeze(-2)
+    kernels, steps = _kernels(transition, _stepwise(policy, transition, T)), [initial]
+    for t in range(T - 1):
+        steps.append((steps[t][..., None, :] @ _at(kernels, t)).squeeze(-2))
     return torch.stack(torch.broadcast_tensors(*steps), dim=-2)
 
 
@@ -99,13 +93,12 @@ def expected_cost(mdp: MDP, policy: Tensor, T: int) -> Float[Tensor, "..."]:
     return (p * _paid(mdp, policy, mdp.cost, T)).sum((-2, -1))
 
 
-def error_rates(mdp: MDP, expert: Int[Tensor, "... S"], learner: Tensor, T: int) -> Float[Tensor, "... T"]:
+def error_rates(mdp: MDP, expert: Actions, learner: Tensor, T: int) -> Float[Tensor, "... T"]:
     """Return eps_t, the learner's chance to disagree at step t in states drawn from the *expert's* p*_t."""
     return _errors_along(mdp, one_hot(expert, mdp.cost.shape[-1]), expert, learner, T)
 
 
-def own_error_rates(mdp: MDP, expert: Int[Tensor, "... S"], learner: Tensor,
-                    T: int) -> Float[Tensor, "... T"]:
+def own_error_rates(mdp: MDP, expert: Actions, learner: Tensor, T: int) -> Float[Tensor, "... T"]:
     """Return the learner's chance to disagree at step t in the states it visits *itself*; their sum is J."""
     return _errors_along(mdp, learner, expert, learner, T)
 
@@ -114,18 +107,15 @@ def values(mdp: MDP, policy: Tensor, T: int) -> tuple[Float[Tensor, "... T S A"]
     """Return Q_t(s, a) and V_t(s), the cost still to come from step t on; V_T = 0. By backward induction."""
     check.check_horizon(T)
     policy = _stepwise(policy, mdp.transition, T)
-    v = torch.zeros_like(mdp.initial)
-    qs, vs = [], [v]
+    qs, vs = [], [torch.zeros_like(mdp.initial)]
     for t in reversed(range(T)):
-        q = mdp.cost + (mdp.transition @ v[..., None, :, None]).squeeze(-1)
-        v = (_at(policy, t) * q).sum(-1)
-        qs.append(q)
-        vs.append(v)
+        qs.append(mdp.cost + (mdp.transition @ vs[-1][..., None, :, None]).squeeze(-1))
+        vs.append((_at(policy, t) * qs[-1]).sum(-1))
     qs, vs = torch.broadcast_tensors(*qs[::-1]), torch.broadcast_tensors(*vs[::-1])
     return torch.stack(qs, dim=-3), torch.stack(vs, dim=-2)
 
 
-def recoverability(mdp: MDP, expert: Int[Tensor, "... S"], T: int) -> Float[Tensor, "..."]:
+def recoverability(mdp: MDP, expert: Actions, T: int) -> Float[Tensor, "..."]:
     """Return u = max over s, a, t of Q*_t(s, a) - V*_t(s): what one wrong action costs if the expert goes on.
 
     Q* and V* are the *expert's* own values under the MDP's cost. Under the disagreement cost u is 1 (page 5).
@@ -134,23 +124,21 @@ def recoverability(mdp: MDP, expert: Int[Tensor, "... S"], T: int) -> Float[Tens
     return (q - v[..., :-1, :, None]).amax((-3, -2, -1))
 
 
-def occupancy(mdp: MDP, policy: Float[Tensor, "... S A"], gamma: float) -> Float[Tensor, "... S"]:
+def occupancy(mdp: MDP, policy: Table, gamma: float) -> Float[Tensor, "... S"]:
     """Return d(s) = (1 - gamma) sum_t gamma^t p_t(s), a distribution, by a linear solve; 0 <= gamma < 1."""
     check.check_discount(gamma)
     kernel = _kernels(mdp.transition, _stepwise(policy, mdp.transition, 1)).squeeze(-3)
-    eye = torch.eye(kernel.shape[-1], dtype=kernel.dtype, device=kernel.device)
-    system = (eye - gamma * kernel).transpose(-1, -2)
-    return torch.linalg.solve(system, ((1 - gamma) * mdp.initial)[..., None]).squeeze(-1)
+    system = torch.eye(kernel.shape[-1]).to(kernel) - gamma * kernel
+    return torch.linalg.solve(system.mT, ((1 - gamma) * mdp.initial)[..., None]).squeeze(-1)
 
 
-def discounted_cost(mdp: MDP, policy: Float[Tensor, "... S A"], gamma: float) -> Float[Tensor, "..."]:
+def discounted_cost(mdp: MDP, policy: Table, gamma: float) -> Float[Tensor, "..."]:
     """Return J_gamma = E[sum_t gamma^t C(s_t, a_t)] over t = 0, 1, ...; in [0, 1 / (1 - gamma)]."""
     visits = occupancy(mdp, policy, gamma) / (1 - gamma)
     return (visits * _paid(mdp, policy, mdp.cost, 1).squeeze(-2)).sum(-1)
 
 
-def discounted_error(mdp: MDP, expert: Int[Tensor, "... S"], learner: Float[Tensor, "... S A"],
-                     gamma: float) -> Float[Tensor, "..."]:
+def discounted_error(mdp: MDP, expert: Actions, learner: Table, gamma: float) -> Float[Tensor, "..."]:
     """Return eps_gamma, the learner's chance to disagree in the expert's discounted occupancy."""
     A = mdp.cost.shape[-1]
     errors = _paid(mdp, learner, disagreement_cost(expert, A), 1).squeeze(-2)
@@ -259,8 +247,7 @@ def _stepwise(policy: Tensor, transition: Tensor, T: int) -> Tensor:
         return policy[(None,) * (missing - 1)][..., None, :, :]
     if missing < 0 or policy.shape[-3] != T:
         raise ValueError(f"a policy {tuple(policy.shape)} for transitions {tuple(transition.shape)} is not "
-                         f"one table (..., S, A), nor one for each of T = {T} steps, (..., T, S, A). For a "
-                         "batch of stationary policies give the MDP a leading dimension.")
+                         f"one table, nor one for each of T = {T} steps; a batch needs a batch of MDPs.")
     return policy
 
 

@@ -132,8 +132,8 @@ def test_play_ignores_the_goal_and_gets_about():
     ({"starts": torch.tensor([[0.0, -0.9]])}, "start .* lies in a wall"),
     ({"goals": torch.tensor([0.0, 0.5])}, "shape"),
     ({"goals": torch.tensor([[0.0, torch.nan]])}, "NaN"),
-    ({"maze": ("..", "...")}, "as many rows as columns"),
-    ({"maze": ("x.", "..")}, "'.' for free"),
+    ({"maze": ("..", "...")}, "a square of "),
+    ({"maze": ("x.", "..")}, "of '.' and '#'"),
     ({"maze": ("." * 17,) * 17}, "at most 16"),
     ({"maze": ("##", "##")}, "no free cell"),
     ({"maze": (".#", "#.")}, "falls apart"),
@@ -153,7 +153,7 @@ def test_bad_actions_and_bad_observations():
         with pytest.raises(ValueError, match=r"expected floats \(3, 2\)"):
             env.step(action)
     for act in (il.ReachExpert(env), il.ReachPlay(env, generator=il.generator(0))):
-        with pytest.raises(ValueError, match=r"expected \(n, 4\)"):
+        with pytest.raises(ValueError, match=r"must have shape \(n, 4\)"):
             act(torch.zeros(3, 2))
     with pytest.raises(ValueError, match="outside the action space"):
         il.rollout(env, lambda obs: torch.full((len(obs), 2), 1.5), 2, generator=il.generator(0))

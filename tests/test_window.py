@@ -78,7 +78,7 @@ def test_old_windows_do_not_change():
 
 
 def test_bad_windows():
-    with pytest.raises(ValueError, match="longer than the 5 steps"):
+    with pytest.raises(ValueError, match="window length must be at least 1 and at most 5"):
         Window(Tightrope(horizon=5), 6)
     with pytest.raises(ValueError, match="window length must be at least 1"):
         Window(Tightrope(), 0)

@@ -51,8 +51,8 @@ class Camera(Configured, nn.Module):
                  "_geometry": road_ahead(distance).mul(-zoom / distance),
                  "_mounting": side * zoom / distance}  # further left, the road lies further right
         for name, part in parts.items():  # made from the settings, so that no file needs to hold them
-            part = part.to(device, dtype if part.is_floating_point() else part.dtype)
             self.register_buffer(name, part, persistent=False)
+        self.to(device, dtype)
 
     def forward(self, state: Float[Tensor, "*n 8"]) -> Float[Tensor, "*n rows columns"]:
         """Take a picture of each state."""

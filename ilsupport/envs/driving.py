@@ -3,7 +3,6 @@
 The car is a kinematic bicycle, followed in the road's own coordinates: how far it is from the middle of its
 lane and by how much it points away from the road. Left is positive throughout.
 """
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -50,8 +49,8 @@ class Driving(Env):
         high = np.array([RAIL, TURN, *[sum(share for _, share in waves)] * len(AHEAD)], np.float32)
         self.phases, self.waves, self.observation_space = phases, waves, Box(-high, high)
         lengths, amplitudes = torch.tensor(waves, dtype=torch.float64).T
-        self._waves = (2 * math.pi / lengths).to(device, dtype)
-        angle = 2 * math.pi / lengths[:, None] * torch.tensor(AHEAD, dtype=torch.float64)
+        self._waves = (2 * torch.pi / lengths).to(device, dtype)
+        angle = 2 * torch.pi / lengths[:, None] * torch.tensor(AHEAD, dtype=torch.float64)
         rows = torch.cat([torch.cos(angle), torch.sin(angle)]) * amplitudes.repeat(2)[:, None]
         # (sin, cos) of the phases here -> curvature at the distances AHEAD
         self._look_ahead = rows.to(device, dtype)
@@ -81,7 +80,7 @@ class Driving(Env):
         if self.phases is not None:
             return self.place(*torch.zeros(2, n), torch.tensor([self.phases] * n, dtype=torch.float64))
         start = torch.rand(n, 4, generator=self._generator, dtype=self.dtype, device=self.device)
-        return self.place(0.2 * start[:, 0] - 0.1, torch.zeros_like(start[:, 0]), 2 * math.pi * start[:, 1:])
+        return self.place(0.2 * start[:, 0] - 0.1, torch.zeros_like(start[:, 0]), 2 * torch.pi * start[:, 1:])
 
     def _next(self, action: Tensor) -> tuple[Tensor, Tensor]:
         steering, bend = self._floats(action, 1).squeeze(1), self._bend

@@ -46,8 +46,7 @@ class Fork(Env):
     def __init__(self, *, horizon: int = 18, device: Device = "cpu",
                  dtype: torch.dtype = torch.float32) -> None:
         super().__init__(horizon, device, dtype)
-        numbers = torch.tensor([HIGH, LEAST, SPREAD], device=device, dtype=dtype)
-        self._high, self._least, self._spread = numbers
+        self._high, self._least, self._spread = torch.tensor([HIGH, LEAST, SPREAD], dtype=dtype).to(device)
 
     def _first(self, n: int) -> Tensor:
         uniform = torch.rand(n, 4, generator=self._generator, device=self.device, dtype=self.dtype)

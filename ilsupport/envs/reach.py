@@ -30,7 +30,8 @@ class Reach(Env):
     and slides along it. Reward: minus the cost of the step, which is 1 where it ends `RADIUS` or more from
     the goal. So the cost J of an episode is the number of steps spent away from the goal.
 
-    maze           equally many rows and columns of "." (free) and "#" (wall), all free cells connected
+    maze           equally many rows and columns of "." (free) and "#" (wall), all free cells connected; at
+                   most 16, so that a step is shorter than a cell
     starts, goals  places `(k, 2)` of which each episode draws one; None: anywhere in the free cells
 
     Raises ValueError for a maze that is not of that form, and a start or goal outside the square or inside a
@@ -46,8 +47,7 @@ class Reach(Env):
         super().__init__(horizon, device, dtype)
         square = 1 <= len(maze) <= 16 and {len(row) for row in maze} == {len(maze)}
         if not square or not set("".join(maze)) <= set(".#"):
-            raise ValueError(f"maze is {list(maze)}, expected as many rows as columns, at most 16 (a step is"
-                             " shorter than a cell), each row of '.' for free and '#' for wall.")
+            raise ValueError(f"maze is {list(maze)}, expected a square of '.' and '#', at most 16 x 16.")
         self.width, free = 2 / len(maze), torch.tensor([[cell == "." for cell in row] for row in maze])
         centres, hop, length = _plan(free)
         number = (free.flatten().long().cumsum(0) - 1).clamp(min=0).view_as(free)

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ilsupport.envs.base import Env
 from ilsupport.envs.brakelight import BrakeLight
 from ilsupport.envs.driving import Driving
 from ilsupport.envs.fork import Fork
@@ -17,17 +16,15 @@ from ilsupport.envs.reach import Reach
 from ilsupport.envs.tightrope import Tightrope
 
 ENTRY_POINT = "ilsupport.envs.registration:Single"
-MAKERS: dict[str, type[Env]] = {f"ilsupport/{world.__name__}-v0": world
-                                for world in (BrakeLight, Driving, Fork, Reach, Tightrope)}
+MAKERS = {f"ilsupport/{world.__name__}-v0": world for world in (BrakeLight, Driving, Fork, Reach, Tightrope)}
 
 
 class Single(gymnasium.Env):
     """One copy of a tensor environment as a plain gymnasium environment; keywords go to the environment."""
 
     def __init__(self, maker: str, **options) -> None:
-        self.tensor_env, self._t = MAKERS[maker](**options), 0
-        self.observation_space = self.tensor_env.observation_space
-        self.action_space = self.tensor_env.action_space
+        self.tensor_env = env = MAKERS[maker](**options)
+        self.observation_space, self.action_space = env.observation_space, env.action_space
 
     def reset(self, *, seed: int | None = None, options: dict | None = None):
         super().reset(seed=seed)

@@ -22,12 +22,11 @@ class Window(Env):
 
     def __init__(self, env: Env, length: int, *, actions: bool = False) -> None:
         super().__init__(env.horizon, env.device, env.dtype)
-        self.env, self.length, self.actions = env, check_horizon(length, "window length"), actions
+        self.env, self.actions = env, actions
+        self.length = check_horizon(length, "window length", env.horizon)
         self.action_space, space = env.action_space, env.observation_space
         if not isinstance(space, Box) or len(space.shape) != 1:
             raise TypeError(f"observations lie in {space}, expected a Box of vectors; flatten them first.")
-        if self.length > env.horizon:
-            raise ValueError(f"a window of {length} is longer than the {env.horizon} steps of an episode.")
         if actions:
             check_space("the action space", self.action_space, (Discrete,), "leave actions=True out")
         choices = self.action_space.n if actions else 0

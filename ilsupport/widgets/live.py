@@ -13,8 +13,7 @@ from ilsupport.widgets.static import StaticWidget, packed
 
 
 class Frames(StaticWidget):
-    """A slider over one argument of `function`, which computes something and returns what `plots.show`
-    returns.
+    """A slider over one argument of `draw`, which computes something and returns what `plots.show` returns.
 
     `Frames(draw, label="demonstrations", n=[5, 10, 20])` calls `draw(n=5)`, `draw(n=10)`, `draw(n=20)` now,
     for the page, and any `draw(n=...)` between them (at whole numbers, if all are) when a reader moves the
@@ -32,8 +31,7 @@ class Frames(StaticWidget):
     value = traitlets.Any().tag(sync=True)
     packed = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, function: Callable[..., Drawing], /, label: str = "",
-                 **values: Sequence[float]) -> None:
+    def __init__(self, draw: Callable[..., Drawing], /, label: str = "", **values: Sequence[float]) -> None:
         if len(values) != 1:
             raise TypeError(f"Frames moves one argument, as in n=[5, 10, 20]; got {list(values)}.")
         ((name, stops),) = values.items()
@@ -41,7 +39,7 @@ class Frames(StaticWidget):
         stops = [int(v) if isinstance(v, numbers.Integral) else float(v) for v in stops]
         if len(stops) < 2 or not all(a < b for a, b in zip(stops, stops[1:], strict=False)):
             raise ValueError(f"a slider needs at least two values, each greater than the last; got {stops}.")
-        self._draw = lambda value: _svg(function(**{name: value}))
+        self._draw = lambda value: _svg(draw(**{name: value}))
         super().__init__(label=label or name, values=stops, value=stops[0],
                          packed=packed([self._draw(value) for value in stops]))
         self.on_msg(self._answer)
