@@ -181,12 +181,11 @@ class DaggerBound(NamedTuple):
     mixing: float
 
 
-def dagger(class_error: float, regret: float, betas: Float[Tensor, "N"], T: int,
-           loss_max: float = 1.0) -> DaggerBound:
+def dagger(class_error: float, regret: float, betas: Tensor, T: int, loss_max: float = 1.0) -> DaggerBound:
     """eps_N + gamma_N + (loss_max / N) sum_i min(1, (T - 1) beta_i / 2) (thm-dagger; after Ross et al. 2011).
 
     class_error: eps_N, the best fixed policy's mean loss over the N rounds; regret: gamma_N, the learners'
-    mean loss minus that; betas: the expert's shares. The paper charges each round at least twice as much.
+    mean loss minus that; betas: the expert's shares (N,). The paper charges each round at least twice that.
     """
     betas = torch.as_tensor(betas, dtype=torch.float64)
     check_between("loss_max", loss_max, 0.0, float("inf"))

@@ -31,8 +31,8 @@ def from_sb3(model: object, statistics: object = None) -> Callable[[Tensor], Ten
     than the observation, and for statistics that cannot be read or belong to observations of another kind.
     """
     if not callable(getattr(model, "predict", None)):
-        raise TypeError(f"model is {type(model).__name__}, expected a Stable-Baselines3 model or policy, "
-                        "with predict; a function of observations is an expert as it is.")
+        raise TypeError(f"model is {type(model).__name__}, expected a Stable-Baselines3 model, with predict; "
+                        "a function of observations is an expert as it is.")
     if statistics is None:
         statistics = getattr(model, "get_vec_normalize_env", lambda: None)()
     normalised = _normaliser(statistics)
@@ -40,8 +40,7 @@ def from_sb3(model: object, statistics: object = None) -> Callable[[Tensor], Ten
     def act(obs: Tensor) -> Tensor:
         actions, state = model.predict(normalised(obs.detach().cpu().numpy()), deterministic=True)
         if state is not None:
-            raise ValueError(f"{type(model).__name__} keeps a memory, expected a policy of the current "
-                             "observation alone: an expert is asked about single states, in any order.")
+            raise ValueError(f"{type(model).__name__} keeps a memory; experts are asked about single states.")
         return torch.as_tensor(actions, device=obs.device)
     return act
 
@@ -58,13 +57,12 @@ class _Kept:
 class _Numbers(pickle.Unpickler):
     """Builds arrays and plain values; objects of libraries become `_Kept`; the rest is refused."""
 
-    plain = {"collections.OrderedDict", "numpy.ndarray", "numpy.dtype", "numpy._core.numeric._frombuffer",
-             *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core")
-               for name in ("_reconstruct", "scalar"))}
+    plain = {"collections.OrderedDict", "numpy.ndarray", "numpy.dtype", "numpy.core.numeric._frombuffer",
+             "numpy.core.multiarray._reconstruct", "numpy.core.multiarray.scalar"}
     libraries = "stable_baselines3.common.", "gymnasium.spaces.", "gym.spaces.", "numpy.random."
 
     def find_class(self, module: str, name: str) -> object:
-        if f"{module}.{name}" in self.plain:
+        if f"{module}.{name}".replace("numpy._core.", "numpy.core.") in self.plain:  # its name since numpy 2
             return super().find_class(module, name)
         if module.startswith(self.libraries):
             return _Kept
@@ -87,19 +85,16 @@ def _normaliser(source: object) -> Callable[[np.ndarray], np.ndarray]:
         mean, variance = (np.asarray(getattr(source.obs_rms, part), np.float64) for part in ("mean", "var"))
         clip, epsilon = float(source.clip_obs), float(source.epsilon)
     except (AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f"{name} holds no statistics of one array of observations ({error}), expected a "
-                         "VecNormalize or the file that its save wrote.") from error
+        raise ValueError(f"{name} holds no statistics ({error}), expected a VecNormalize.") from error
 
     def normalised(obs: np.ndarray) -> np.ndarray:
         if obs.shape[1:] != mean.shape:
-            raise ValueError(f"observations have shape {obs.shape}, the statistics are of "
-                             f"{('n', *mean.shape)}, expected those of this environment.")
+            raise ValueError(f"observations have shape {obs.shape}, these statistics {('n', *mean.shape)}.")
         return np.clip((obs - mean) / np.sqrt(variance + epsilon), -clip, clip).astype(np.float32)
     return normalised
 
 
-def from_minari(dataset: object, dtype: torch.dtype = torch.float32, *,
-                flatten: bool = False) -> Trajectories:
+def from_minari(dataset, dtype: torch.dtype = torch.float32, *, flatten: bool = False) -> Trajectories:
     """The episodes of a `MinariDataset`, or of the local one with that id, padded to one batch.
 
     Floats become `dtype`, whole numbers int64 and counted from 0; observations of a Box become `dtype`
@@ -119,8 +114,7 @@ def from_minari(dataset: object, dtype: torch.dtype = torch.float32, *,
         dataset = minari.load_dataset(dataset)
     space, actions = dataset.observation_space, dataset.action_space
     if not flatten:
-        check_space(f"the observation space of {dataset.id}", space, (Box, Discrete),
-                    "write from_minari(..., flatten=True)")
+        check_space(f"observation space of {dataset.id}", space, (Box, Discrete), "write flatten=True")
     action_range(actions, f"build Trajectories.from_episodes of a part of {dataset.id}")
     if not (episodes := list(dataset)):
         raise ValueError(f"{dataset.id} has no episodes, expected at least one.")
@@ -142,7 +136,6 @@ def _seen(dataset, episode, flatten: bool, dtype: torch.dtype) -> Tensor:
         seen = [gymnasium.spaces.flatten(space, one) for one in iterate(batch_space(space, steps + 1), seen)]
     if len(seen) != steps + 1:
         raise ValueError(f"episode {episode.id} of {dataset.id} has {len(seen)} observations for {steps} "
-                         f"actions, expected {steps + 1}: Minari stores what was seen after the last action "
-                         "too. Without it write Trajectories.from_episodes([(observations, actions), ...]).")
+                         "actions, expected one more, after the last; else Trajectories.from_episodes(...).")
     kind = dtype if flatten or isinstance(space, Box) else torch.int64
     return torch.as_tensor(np.asarray(seen) - (0 if flatten else counts_from(space))).to(kind)

@@ -152,14 +152,12 @@ def _steps(env: Env, policy: Policy | Act, n: int, generator: torch.Generator, h
     for t in range(1, horizon + 1):
         action = act(obs)
         if action.shape[:1] != (rows,):
-            raise ValueError(f"the policy returned shape {tuple(action.shape)} for {rows} observations, "
-                             f"expected ({rows}, *act): one action for each observation of the batch.")
+            raise ValueError(f"the policy returned shape {tuple(action.shape)}, expected ({rows}, *act).")
         played = action.clone()
         obs, reward, terminated, truncated = env.step(action)
         if not reward.shape == terminated.shape == truncated.shape == (rows,):
             shapes = [tuple(x.shape) for x in (reward, terminated, truncated)]
-            raise ValueError(f"the environment's rewards, terminated and truncated have shapes {shapes}, "
-                             f"expected ({rows},) each: one entry an episode.")
+            raise ValueError(f"rewards, terminated, truncated have shapes {shapes}, expected ({rows},) each.")
         after = own(obs)
         yield _Step(before, played, own(reward), alive, own(terminated), after, everyone)
         before, left = after, env.left if ours else None

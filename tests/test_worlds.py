@@ -138,9 +138,9 @@ def test_a_step_before_any_reset_and_actions_for_others(make):
             env.step(action)
 
 
-@pytest.mark.parametrize("n, error", [(0, ValueError), (True, ValueError), (2.0, ValueError)])
+@pytest.mark.parametrize("n, error", [(0, ValueError), (True, TypeError), (2.0, TypeError)])
 def test_a_reset_of_no_episodes(make, n, error):
-    with pytest.raises(error, match="n is .*expected a whole number"):
+    with pytest.raises(error, match="number of episodes n"):
         make().reset(n, il.generator(0))
     with pytest.raises(TypeError, match="expected a torch.Generator"):
         make().reset(2, 7)

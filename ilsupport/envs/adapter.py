@@ -23,9 +23,8 @@ from ilsupport.envs.base import Device, Env, Step, action_range, check_actions, 
 from ilsupport.envs.registration import ENTRY_POINT
 
 Source = str | EnvSpec | VectorEnv | Callable[..., gymnasium.Env]
-UNFLAT = ("wrap the environment in a gymnasium.ActionWrapper that takes one of them. If its parts are Boxes: "
-          "gymnasium.wrappers.TransformAction(env, lambda a: gymnasium.spaces.unflatten(env.action_space, "
-          "a), gymnasium.spaces.flatten_space(env.action_space))")
+UNFLAT = ("wrap it in a gymnasium.ActionWrapper; where all parts are Boxes, wrappers.TransformAction(env, "
+          "lambda a: spaces.unflatten(env.action_space, a), spaces.flatten_space(env.action_space))")
 BATCHED = {"vectorization_mode", "vector_kwargs", "wrappers"}  # options that only `make_vec` knows
 
 
@@ -65,8 +64,7 @@ class Gymnasium(Env):
             raise ValueError(f"{source!r} has no time limit; write Gymnasium(..., horizon=200), say.")
         super().__init__(horizon, device, dtype)
         seen, played = self._vector.single_observation_space, self._vector.single_action_space
-        check_space("the observation space", seen, (Box, Discrete), "write Gymnasium(..., flatten=True), or "
-                    "wrap the environment in a gymnasium.ObservationWrapper that makes an array of it")
+        check_space("the observation space", seen, (Box, Discrete), "try flatten=True or ObservationWrapper")
         self.observation_space, self.action_space = _from_zero(seen), _from_zero(played)
         self._first_seen, self._first_played = counts_from(seen), counts_from(played)
         low, high = action_range(self.action_space, UNFLAT)
@@ -92,21 +90,20 @@ class Gymnasium(Env):
     def _first(self, n: int) -> Tensor:
         if n != self._vector.num_envs:
             if isinstance(self.source, VectorEnv):
-                raise ValueError(f"{n} episodes asked of a vector environment with {self._vector.num_envs} "
-                                 "copies; ask for as many, or pass the id or a function that makes one.")
+                raise ValueError(f"{n} episodes asked of {self._vector.num_envs} copies; ask for as many.")
             replaced, self._vector = self._vector, self._make(n)
             replaced.close()
         self._mode = self._vector.metadata.get("autoreset_mode")
         if not isinstance(self._mode, AutoresetMode):
-            raise ValueError(f"the vector environment says autoreset_mode = {self._mode!r}, expected an "
-                             "AutoresetMode; set vector.metadata['autoreset_mode'] to how it restarts.")
-        self._seen_as = self.dtype if isinstance(self.observation_space, Box) else torch.int64
+            raise ValueError(f"autoreset_mode is {self._mode!r}, expected AutoresetMode in vector.metadata.")
+        seen_as = self.dtype if isinstance(self.observation_space, Box) else torch.int64
+        self._dtypes = seen_as, self.dtype, torch.bool, torch.bool  # of what `step` returns
         # Some simulators take 31-bit seeds only, and copy i of single environments gets seed + i.
         seed = torch.randint(2**31 - n, (), generator=self._generator, device=self._generator.device)
         obs, _ = self._vector.reset(seed=int(seed))
         self._going, self._ended, self._left = np.ones(n, bool), np.zeros(n, bool), n
         self._success = None
-        return self._up((obs, self._seen_as))[0]
+        return self._up(obs)[0]
 
     def step(self, action: Shaped[Tensor, "n *act"]) -> Step:
         """One step of every copy; after the end of its episode a copy pays 0 and does not end again.
@@ -138,12 +135,11 @@ class Gymnasium(Env):
             self._left = np.count_nonzero(self._going)
             if self._mode is AutoresetMode.SAME_STEP:
                 obs = _with_final(obs, info, self._ended)
-        return self._up((obs, self._seen_as), (reward, self.dtype), (terminated, torch.bool),
-                        (truncated, torch.bool))
+        return self._up(obs, reward, terminated, truncated)
 
-    def _up(self, *given: tuple[np.ndarray, torch.dtype]) -> list[Tensor]:
+    def _up(self, *given: np.ndarray) -> list[Tensor]:
         """Tensors of our own on the environment's device; the vector environment may reuse its arrays."""
-        parts = [torch.from_numpy(np.array(values)).to(dtype) for values, dtype in given]
+        parts = [torch.from_numpy(np.array(values)).to(dtype) for values, dtype in zip(given, self._dtypes)]
         if self._first_seen:
             parts[0] -= self._first_seen
         if self.device.type == "cpu":
@@ -180,8 +176,7 @@ def _maker(source: Source, horizon: int | None, options: dict, flatten: bool) ->
             return vector
         return lambda n: FlattenObservation(copies(n)) if flatten else copies(n)
     if not callable(source):
-        raise TypeError(f"source is {type(source).__name__}, expected an id, a vector environment or a "
-                        "function that makes one environment at a time: write Gymnasium(lambda: YourEnv()).")
+        raise TypeError(f"source is {type(source).__name__}, expected an id, VectorEnv or lambda: YourEnv().")
     return lambda n: _Copies(lambda: source(**options), n, flatten)
 
 
@@ -205,8 +200,7 @@ class _Copies(VectorEnv):
         if not isinstance(self.envs[0], gymnasium.Env):
             raise TypeError(f"the function made {type(self.envs[0]).__name__}, expected a gymnasium.Env.")
         if len({*map(id, self.envs)}) < n:
-            raise ValueError("the function returned the same environment twice, expected a new one each "
-                             "time: write Gymnasium(lambda: YourEnv()).")
+            raise ValueError("the same environment twice, expected a new one each time: lambda: YourEnv().")
         if flatten:
             self.envs = [gymnasium.wrappers.FlattenObservation(env) for env in self.envs]
         one = self.envs[0]
@@ -221,8 +215,7 @@ class _Copies(VectorEnv):
         for i, env in enumerate(self.envs):
             first, _ = env.reset(seed=seed + i, options=options)
             if np.shape(first) != space.shape:
-                raise ValueError(f"the environment shows an observation of shape {np.shape(first)}, expected "
-                                 f"{space.shape} as its observation space says.")
+                raise ValueError(f"an observation has shape {np.shape(first)}, its space says {space.shape}.")
             seen[i] = first
         return seen, {}
 
@@ -250,8 +243,7 @@ def _from_zero(space: gymnasium.Space) -> gymnasium.Space:
 def _with_final(obs: np.ndarray, info: dict, ended: np.ndarray) -> np.ndarray:
     """`obs` with the last observation of every episode that just ended, which SAME_STEP hides in `info`."""
     if "final_obs" not in info:
-        raise ValueError(f"episodes ended in autoreset mode SAME_STEP without info['final_obs'] (there is "
-                         f"{list(info)}); make the vector environment with AutoresetMode.NEXT_STEP.")
+        raise ValueError(f"SAME_STEP without final_obs in info ({list(info)}); take AutoresetMode.NEXT_STEP.")
     obs = obs.copy()
     obs[ended] = np.stack(list(info["final_obs"][ended]))
     return obs

@@ -46,15 +46,11 @@ class Env(Configured):
 
         Raises ValueError for `n` below 1 and a generator on another device.
         """
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-            raise ValueError(f"n is {n!r}, expected a whole number of episodes, at least 1.")
         if not isinstance(generator, torch.Generator):
-            raise TypeError(f"generator is {type(generator).__name__}, expected a torch.Generator; "
-                            "write ilsupport.generator(seed).")
+            raise TypeError(f"generator is {generator!r}, expected a torch.Generator: il.generator(seed).")
         if self.device.type not in (generator.device.type, "meta"):  # meta tensors have no numbers to draw
-            raise ValueError(f"the generator lives on {generator.device}, the environment on {self.device}; "
-                             f"write ilsupport.generator(seed, '{self.device}').")
-        self._n, self._generator = n, generator
+            raise ValueError(f"generator on {generator.device}, write il.generator(seed, '{self.device}').")
+        self._n, self._generator = check_horizon(n, "number of episodes n"), generator
         return self._first(n).clone()
 
     def step(self, action: Shaped[Tensor, "n *act"]) -> Step:

@@ -4,9 +4,9 @@ People cross the road now and then; the camera's view of them is poor. A driver 
 while somebody is on the road, and every time it brakes, a light on the dashboard comes on. The story is that
 of de Haan, Jayaraman and Levine (2019), "Causal Confusion in Imitation Learning", figure 1.
 """
-import gymnasium
 import numpy as np
 import torch
+from gymnasium.spaces import Box, Discrete
 from torch import Tensor
 
 from ilsupport._checks import check_between, check_probability
@@ -31,15 +31,14 @@ class BrakeLight(Env):
     Raises ValueError for `switch` outside [0, 1], a negative `noise` or a horizon below 1.
     """
 
-    action_space = gymnasium.spaces.Discrete(2)
+    action_space = Discrete(2)
 
     def __init__(self, *, light: bool = True, truth: bool = False, switch: float = 0.05, noise: float = 2.0,
                  horizon: int = 100, device: Device = "cpu", dtype: torch.dtype = torch.float32) -> None:
         super().__init__(horizon, device, dtype)
         self.light, self.truth = light, truth
         self.switch, self.noise = check_probability("switch", switch), check_between("noise", noise, 0, 1e6)
-        self.observation_space = gymnasium.spaces.Box(np.array([-np.inf, 0, 0][:2 + truth], np.float32),
-                                                      np.array([np.inf, 1, 1][:2 + truth], np.float32))
+        self.observation_space = Box(*np.float32([[-np.inf, 0, 0], [np.inf, 1, 1]])[:, :2 + truth])
 
     def _first(self, n: int) -> Tensor:
         self._on_road = torch.zeros(n, dtype=torch.bool, device=self.device)

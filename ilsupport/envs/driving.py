@@ -55,9 +55,9 @@ class Driving(Env):
         # (sin, cos) of the phases here -> curvature at the distances AHEAD
         self._look_ahead = rows.to(device, dtype)
 
-    def place(self, offset: Float[Tensor, "n"], heading: Float[Tensor, "n"],
-              phases: Float[Tensor, "n 3"]) -> Float[Tensor, "n 8"]:
-        """Put cars somewhere: offset in half lanes, heading and the phases of the road's waves there in rad.
+    def place(self, offset: Tensor, heading: Tensor, phases: Tensor) -> Float[Tensor, "n 8"]:
+        """Put cars somewhere: offset in half lanes and heading, `(n,)` each, and the phases of the road's
+        waves there in rad, `(n, 3)`.
 
         Raises ValueError for other shapes.
         """

@@ -16,7 +16,7 @@ from ilsupport.envs.base import Device, Env
 
 # Three doors for four rooms: from the lower left to its neighbour on the right one goes all the way round.
 FOUR_ROOMS = ("...#...", ".......", "...#...", "#.###.#", "...#...", "...#...", "...#...")
-Places = Float[Tensor, "k 2"]
+Places = Float[Tensor, "k 2"] | None
 SPEED = 0.1  # the way of one step at velocity 1
 RADIUS = 0.1  # a goal closer than this is reached
 SKIN = 1e-4  # walls stop the point this far in front of them, out of reach of rounding
@@ -41,9 +41,8 @@ class Reach(Env):
     observation_space = gymnasium.spaces.Box(-1, 1, (4,), np.float32)
     action_space = gymnasium.spaces.Box(-1, 1, (2,), np.float32)
 
-    def __init__(self, *, maze: Sequence[str] = FOUR_ROOMS, starts: Places | None = None,
-                 goals: Places | None = None, horizon: int = 60, device: Device = "cpu",
-                 dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, *, maze: Sequence[str] = FOUR_ROOMS, starts: Places = None, goals: Places = None,
+                 horizon: int = 60, device: Device = "cpu", dtype: torch.dtype = torch.float32) -> None:
         super().__init__(horizon, device, dtype)
         square = 1 <= len(maze) <= 16 and {len(row) for row in maze} == {len(maze)}
         if not square or not set("".join(maze)) <= set(".#"):

@@ -46,8 +46,7 @@ class Tightrope(Env):
     Raises ValueError for `rho` outside [0, 1], a horizon below 1, or `absorbing` with a positive `rho`.
     """
 
-    observation_space = gymnasium.spaces.Box(np.r_[0, -np.ones(WINDS)].astype(np.float32),
-                                             np.ones(1 + WINDS, np.float32))
+    observation_space = gymnasium.spaces.Box(np.float32([0, *[-1] * WINDS]), np.ones(1 + WINDS, np.float32))
     action_space = gymnasium.spaces.Discrete(3)
 
     def __init__(self, rho: float = 0.0, *, absorbing: bool = False, horizon: int = 100,
