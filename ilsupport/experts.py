@@ -31,7 +31,7 @@ def tightrope_expert(obs: Float[Tensor, "n 9"]) -> Int[Tensor, "n"]:
 
     Raises ValueError for observations of another width.
     """
-    check_shape("observations of Tightrope", obs, ("...", "n", 9))
+    check_shape("an observation of Tightrope", obs, ("...", "n", 9))
     return right_action(obs)
 
 
@@ -41,7 +41,7 @@ def brakelight_expert(obs: Float[Tensor, "n *length 3"]) -> Int[Tensor, "n"]:
     It reads the last column, the truth; of a window, that of the last frame. Raises ValueError for
     observations of another width.
     """
-    check_shape("observations of BrakeLight(truth=True), whose truth is seen,", obs, ("...", "n", 3))
+    check_shape("an observation of BrakeLight(truth=True), whose truth is seen,", obs, ("...", "n", 3))
     return obs.flatten(1)[:, -1].long()
 
 
@@ -55,7 +55,7 @@ def cartpole_expert(obs: Float[Tensor, "n 4"]) -> Int[Tensor, "n"]:
     Observation: position, velocity, angle, angular velocity. The two small terms bring the cart back to the
     middle. Raises ValueError for observations of another shape.
     """
-    check_shape("observations of CartPole-v1", obs, ("n", 4))
+    check_shape("an observation of CartPole-v1", obs, ("n", 4))
     return (obs @ _gains(obs.device, obs.dtype) > 0).long()
 
 
@@ -67,7 +67,7 @@ def pendulum_expert(obs: Float[Tensor, "n 3"]) -> Float[Tensor, "n 1"]:
     spring and damper. The torque, within [-2, 2], is smooth near the top and jumps where the pendulum turns:
     a clone sees both. Raises ValueError for observations of another shape.
     """
-    check_shape("observations of Pendulum-v1", obs, ("n", 3))
+    check_shape("an observation of Pendulum-v1", obs, ("n", 3))
     cos, sin, spin = obs.T
     energy, at_the_top = spin**2 / 6 + 5 * cos, 5  # rod of 1 kg and 1 m at g = 10 m/s^2, in joules
     swing = 4 * (at_the_top - energy) * torch.where(spin < 0, -1.0, 1.0)
@@ -82,7 +82,7 @@ def driving_expert(obs: Float[Tensor, "n 8"]) -> Float[Tensor, "n 1"]:
     stays there; put down anywhere between the barriers, it is in its lane after three seconds. Raises
     ValueError for observations of another shape.
     """
-    check_shape("observations of Driving", obs, ("n", 8))
+    check_shape("an observation of Driving", obs, ("n", 8))
     offset, heading, bend, soon = obs.T[:4]
     return (0.9 * bend + 0.1 * soon - 0.7 * offset - 4 * heading).clamp(-1, 1).unsqueeze(-1)
 
@@ -104,7 +104,7 @@ class ReachExpert(Policy):
         return super()._apply(move, recurse)
 
     def act(self, obs: Float[Tensor, "n 4"], generator: Generator | None = None) -> Float[Tensor, "n 2"]:
-        check_shape("observations of Reach", obs, ("n", 4))
+        check_shape("an observation of Reach", obs, ("n", 4))
         place, goal = obs.split(2, dim=1)
         there = self.env.cell(goal)
         via = self.env.hop[self.env.cell(place), there]
@@ -128,7 +128,7 @@ class ReachPlay(ReachExpert):
         self._aim: Tensor | None = None
 
     def act(self, obs: Float[Tensor, "n 4"], generator: Generator | None = None) -> Float[Tensor, "n 2"]:
-        check_shape("observations of Reach", obs, ("n", 4))
+        check_shape("an observation of Reach", obs, ("n", 4))
         place, aim = obs[:, :2], self.env.places(len(obs), self.generator)
         if self._aim is not None:
             aim = torch.where((place - self._aim).norm(dim=1, keepdim=True) < RADIUS, aim, self._aim)
@@ -150,7 +150,7 @@ class ForkExpert(Policy):
         self.generator, self.left = generator, check_probability("left", left)
 
     def act(self, obs: Float[Tensor, "n 4"], generator: Generator | None = None) -> Float[Tensor, "n 2"]:
-        check_shape("observations of Fork", obs, ("n", 4))
+        check_shape("an observation of Fork", obs, ("n", 4))
         like = {"generator": self.generator, "dtype": obs.dtype, "device": obs.device}
         noise, coin = torch.randn(len(obs), 2, **like), torch.rand(len(obs), **like)
         taken = fork.side(obs)
@@ -184,7 +184,7 @@ class LocomotionExpert(Policy):
         self.width = self.about["observations"]
 
     def act(self, obs: Float[Tensor, "n d"], generator: Generator | None = None) -> Float[Tensor, "n a"]:
-        check_shape(f"observations of {self.task}", obs, ("n", self.width))
+        check_shape(f"an observation of {self.task}", obs, ("n", self.width))
         between, parts = getattr(torch, self.about["between"]), list(self.buffers())
         x = obs[:, :parts[1].shape[1]]
         for k in range(0, len(parts), 2):  # bias and weight of each layer

@@ -369,7 +369,7 @@ def test_rows_of_whole_numbers(around, space, played, paid):
     assert data.actions.dtype == torch.int64
     for wrong in (actions.double(), actions[:, 0], actions[:2]):
         env.reset(3, generator(0))
-        with pytest.raises(ValueError, match=r"expected whole numbers \(3, 2\), one action a copy"):
+        with pytest.raises(ValueError, match=r"expected whole numbers \(3, 2\): one action a copy"):
             env.step(wrong)
     with pytest.raises(ValueError, match="outside the action space"):
         rollout(env, lambda obs: actions + 9, 3, generator=generator(0))

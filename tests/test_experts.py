@@ -45,7 +45,7 @@ def test_the_pendulum_is_swung_up_and_stays_there(device, dtype):
 @pytest.mark.parametrize("expert, name", [(cartpole_expert, "CartPole-v1"), (pendulum_expert, "Pendulum-v1")])
 @pytest.mark.parametrize("shape", [(5,), (5, 9), (2, 5, 4)])
 def test_observations_of_another_environment(expert, name, shape):
-    with pytest.raises(ValueError, match=f"observations of {name} must have shape"):
+    with pytest.raises(ValueError, match=f"an observation of {name} has shape"):
         expert(torch.zeros(shape))
 
 
@@ -87,7 +87,7 @@ def test_every_expert_is_called_in_one_way_and_goes_where_its_observations_are(n
         again.begin()
         expert = again.to("meta")
     assert expert(obs.to("meta")).device.type == "meta", "nothing stays behind"
-    with pytest.raises(ValueError, match="observations of .* must have shape"):
+    with pytest.raises(ValueError, match="an observation of .* has shape"):
         make()(obs[:, 1:])
 
 

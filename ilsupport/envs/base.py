@@ -10,7 +10,7 @@ from gymnasium.spaces import Box, Discrete, MultiDiscrete
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from ilsupport._checks import check_horizon
+from ilsupport._checks import check_horizon, check_shape
 from ilsupport.identity import Configured
 
 Device = torch.device | str
@@ -77,11 +77,8 @@ class Env(Configured):
         """The actions as a tensor, one of this shape a copy, whole numbers or floats."""
         if self._n is None:
             raise RuntimeError("step before reset; call env.reset(n, generator) first.")
-        action, expected = torch.as_tensor(action), (self._n, *shape)
-        if action.shape != expected or action.is_floating_point() == whole:
-            raise ValueError(f"actions have shape {tuple(action.shape)} and dtype {action.dtype}, expected "
-                             f"{'whole numbers' if whole else 'floats'} {expected}, one action a copy.")
-        return action
+        kind = int if whole else float
+        return check_shape("action", torch.as_tensor(action), (self._n, *shape), kind, "one action a copy")
 
     def _whole(self, action: Int[Tensor, "n"]) -> Int[Tensor, "n"]:
         """The actions, checked, as int64 on the environment's device."""
@@ -121,11 +118,8 @@ def check_space(name: str, space: gymnasium.Space, kinds: tuple[type, ...], reme
 def check_actions(actions: Shaped[Tensor, "N *act"], space: gymnasium.Space) -> None:
     """Raise ValueError unless every action lies in the action space of one copy."""
     low, high = (torch.as_tensor(bound, device=actions.device) for bound in action_range(space))
-    whole = space.dtype.kind != "f"
-    if actions.shape[1:] != space.shape or actions.is_floating_point() == whole:
-        kind = f"whole numbers from {low.min()} to {high.max()}" if whole else "floats"
-        raise ValueError(f"actions have shape {tuple(actions.shape)} and dtype {actions.dtype}, expected "
-                         f"{kind} {('N', *space.shape)}.")
+    kind = float if space.dtype.kind == "f" else int
+    check_shape("action", actions, ("N", *space.shape), kind, f"actions lie in {space}")
     bad = ~((actions >= low.to(actions.dtype)) & (actions <= high.to(actions.dtype)))
     if bool(bad.any()):
         raise ValueError(f"action {actions[bad][0].tolist()} lies outside the action space {space}; give the "
