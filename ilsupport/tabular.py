@@ -18,7 +18,6 @@ from torch import Tensor
 
 import ilsupport._checks as check
 
-
 Actions = Int[Tensor, "... S"]
 Table = Float[Tensor, "... S A"]
 
