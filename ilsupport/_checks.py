@@ -60,9 +60,9 @@ def check_finite(name: str, x: Tensor) -> Tensor:
     return x
 
 
-def check_shape(name: str, x: Tensor, expected: Sequence[int | str | None],
+def check_shape(name: str, x: Tensor, expected: Sequence[int | str],
                 kind: torch.dtype | type | None = None, hint: str = "") -> Tensor:
-    """Return `x` if its shape fits: an int is that size, a string or None any size, "..." first any lead.
+    """Return `x` if its shape fits: an int is that size, a string any size, "..." first any lead.
 
     With a `kind` it must also be of that dtype, or of any of `float` or `int`. `hint` says what to do. Raises
     TypeError for anything but a tensor, ValueError for one that does not fit.
@@ -71,13 +71,12 @@ def check_shape(name: str, x: Tensor, expected: Sequence[int | str | None],
     sizes, shape = expected, x.shape
     if expected[:1] == ("...",):
         sizes, shape = expected[1:], x.shape[1 - len(expected):]
-    fits = len(shape) == len(sizes) and all(isinstance(want, str | None) or want == have
-                                            for want, have in zip(sizes, shape))
+    fits = len(shape) == len(sizes) and all(isinstance(n, str) or n == have for n, have in zip(sizes, shape))
     if not fits or kind not in (None, x.dtype, float if x.is_floating_point() else int):
         dtype, of = ("", "") if kind is None else (f" and dtype {x.dtype}", KINDS.get(kind, f"{kind} "))
-        wanted = ", ".join("any" if size is None else str(size) for size in expected)
+        wanted = ", ".join(map(str, expected)) + "," * (len(expected) == 1)
         raise ValueError(f"{name} has shape {tuple(x.shape)}{dtype}, expected {of}"
-                         f"({wanted}{',' * (len(expected) == 1)}){f': {hint}' * bool(hint)}.")
+                         f"({wanted}){f': {hint}' * bool(hint)}.")
     return x
 
 
@@ -89,8 +88,7 @@ def check_distribution(name: str, x: Tensor) -> Tensor:
     off = (x.sum(-1) - 1).abs().max()
     tolerance = 1e-9 if x.dtype == torch.float64 else 1e-5
     if float(off) > tolerance:
-        raise ValueError(f"{name} must sum to 1 along its last dimension; a row is off by {float(off):.3g}: "
-                         f"divide by {name}.sum(-1, keepdim=True).")
+        raise ValueError(f"{name} must sum to 1 along its last dimension (off by {off:.3g}): normalise it.")
     return x
 
 

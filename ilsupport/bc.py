@@ -109,8 +109,7 @@ def error_rate(policy: Policy, data: Data | Sequence[Data]) -> Estimate | list[E
     """
     both = answers(policy, data)
     if any(target.is_floating_point() for _, target in both):
-        raise TypeError("targets are floats, expected whole numbers: continuous actions never agree to the "
-                        "last bit. Use Trajectories.disagreements(tolerance), or a squared error.")
+        raise TypeError("targets are floats, which never agree exactly; use data.disagreements(tolerance).")
     wrong = [(acted != target).reshape(len(target), -1).any(1) for acted, target in both]
     rates = Estimates(Estimate.of_rate(int(each.sum()), len(each)) for each in wrong)
     return rates if policy.students else rates[0]
@@ -166,8 +165,7 @@ def _batches(columns: Pairs, rows: Sequence[_Rows], stacked: bool, count: int, s
 def _pairs(policy: Policy, data: Data | Sequence[Data]) -> list[Pairs]:
     """The checked pairs of each student, on the policy's device; a shared data set is one object."""
     if not isinstance(policy, Policy):
-        raise TypeError(f"policy is {type(policy).__name__}, expected an il.Policy: make yours a subclass of "
-                        "it.")
+        raise TypeError(f"policy is {type(policy).__name__}, expected an il.Policy: make yours a subclass.")
     single = isinstance(data, Trajectories) or (isinstance(data, tuple) and _is_pair(data))
     parts, wanted = [data] if single else list(data), policy.students or 1
     if len(parts) not in (1, wanted):
@@ -178,16 +176,14 @@ def _pairs(policy: Policy, data: Data | Sequence[Data]) -> list[Pairs]:
 
 
 def _is_pair(part: object) -> bool:
-    return (isinstance(part, (tuple, list)) and len(part) == 2
-            and all(isinstance(x, (Tensor, np.ndarray)) for x in part))
+    return isinstance(part, tuple | list) and [isinstance(x, Tensor | np.ndarray) for x in part] == [True] * 2
 
 
 def _checked(policy: Policy, part: Data) -> Pairs:
     """The pair's whole numbers become int64; an array's fractions and targets take the policy's dtype."""
     pair, like = part.pairs() if isinstance(part, Trajectories) else part, next(policy.parameters(), None)
     if not _is_pair(pair):
-        raise TypeError(f"a data set is {type(part).__name__}, expected Trajectories or a pair "
-                        "(observations, targets) of tensors or arrays.")
+        raise TypeError(f"data is {type(part).__name__}, expected Trajectories or arrays (obs, targets).")
     columns = []
     for cast, x in zip((isinstance(pair[0], np.ndarray), True), pair):  # an expert may answer in float64
         x = torch.as_tensor(x)
@@ -196,9 +192,8 @@ def _checked(policy: Policy, part: Data) -> Pairs:
         if like is not None:  # a script has no parameters
             x = x.to(like.device, like.dtype if cast and x.is_floating_point() else x.dtype)
         columns.append(x)
-    if len(columns[0]) != len(columns[1]) or len(columns[0]) == 0:
-        raise ValueError(f"{len(columns[0])} observations and {len(columns[1])} targets, expected as many of "
-                         "each, at least one.")
+    if 0 in (sizes := [len(x) for x in columns]) or sizes[0] != sizes[1]:
+        raise ValueError(f"{sizes[0]} observations and {sizes[1]} targets, expected as many, at least one.")
     policy.check(*columns)
     return tuple(columns)
 
@@ -208,8 +203,7 @@ def _generators(generator: Generators, students: int | None) -> list[torch.Gener
     if isinstance(generator, torch.Generator):
         return spawn(generator, students) if students else [generator]
     if len(generator) != (students or 1):
-        raise ValueError(f"{len(generator)} generators for {students or 1} students, expected one to spawn "
-                         "from or one each.")
+        raise ValueError(f"{len(generator)} generators, {students or 1} students, expected one or as many.")
     return list(generator)
 
 
@@ -220,9 +214,8 @@ def _home(recent: Sequence[Tensor], students: int | None, start: int) -> Float[T
     """
     losses, wanted = torch.stack(recent).cpu(), () if students is None else (students,)
     check_shape("the policy's loss", losses[0], wanted, hint="the batch's mean, for a stack one a student")
-    finite = losses.isfinite().reshape(len(losses), -1).all(1).tolist()
-    if not all(finite):
-        k = finite.index(False)
-        raise FloatingPointError(f"the loss became {losses[k].tolist()} at step {start + k}; lower the "
-                                 "learning rate or scale the observations to about [-1, 1].")
+    bad = (~losses.isfinite()).nonzero()[:, 0].tolist()
+    if bad:
+        raise FloatingPointError(f"the loss became {losses[bad[0]].tolist()} at step {start + bad[0]}; "
+                                 "lower the learning rate or scale the observations to about [-1, 1].")
     return losses

@@ -24,8 +24,7 @@ def write_atomically(path: str | os.PathLike, write: Callable[[Path], object]) -
     """
     path = Path(path)
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path.parent} is not a folder, expected one to write {path.name} into; "
-                                "make it first.")
+        raise FileNotFoundError(f"{path.parent} is no folder, expected one for {path.name}; make it first.")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         write(part)
@@ -48,8 +47,7 @@ def write_tensors(path: str | os.PathLike, tensors: dict[str, Tensor], about: ob
 
     def aside(x: object) -> dict[str, str]:
         if not isinstance(x, Tensor):
-            raise TypeError(f"{x!r} cannot be written to a file, expected numbers, text, lists, dictionaries "
-                            "and tensors.")
+            raise TypeError(f"{x!r} cannot be written, expected numbers, text, lists, dicts and tensors.")
         tensors[name := f"about/{len(tensors)}"] = x
         return {"tensor": name}
 
@@ -79,15 +77,12 @@ def read_tensors(path: str | os.PathLike, kind: str) -> tuple[dict[str, Tensor],
                          f"({error}), expected one of kind {kind!r}; fetch or make it again.") from error
     version, note = metadata.get("version", ""), metadata.get("about", "{}")
     if metadata.get("format") != kind or not version.isdecimal():
-        raise ValueError(f"{path} is a safetensors file of something else "
-                         f"({metadata.get('format', 'it does not say what')}; it holds "
-                         f"{sorted(tensors)[:5]}), expected one of kind {kind!r}.")
+        raise ValueError(f"{path} is a safetensors file of something else ({metadata.get('format')}; it "
+                         f"holds {sorted(tensors)[:5]}), expected one of kind {kind!r}.")
     if int(version) > VERSION:
-        raise ValueError(f"{path} has format version {version}, expected at most {VERSION}; upgrade "
-                         "ilsupport.")
+        raise ValueError(f"{path} has version {version}, expected at most {VERSION}; upgrade ilsupport.")
     if metadata.get("sum") not in (None, _sum(tensors, note)):
-        raise ValueError(f"{path} is damaged: its numbers or its note are not those that were written; fetch "
-                         "or make it again.")
+        raise ValueError(f"{path} is damaged: it does not hold what was written; fetch or make it again.")
     about = json.loads(note, object_hook=lambda x: tensors.pop(x["tensor"]) if x.keys() == {"tensor"} else x)
     return tensors, about
 

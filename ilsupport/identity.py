@@ -138,14 +138,13 @@ def _known(kind: type) -> bool:
 
 def _function(f: types.FunctionType) -> dict:
     code = f.__code__
-    cells = [cell.cell_contents for cell in f.__closure__ or ()]
     # Of what it finds in its module: what it may answer by, and functions and objects of that module.
     local = {name: value for name in _names(code) if (value := f.__globals__.get(name)) is not None
              and (isinstance(value, HELD)
                   or getattr(value, "__module__", None) == f.__module__ and not isinstance(value, type))}
     return {"function": f"{f.__module__}.{f.__qualname__}", "code": fingerprint([_code(code)]),
             "defaults": [f.__defaults__, f.__kwdefaults__],
-            "closure": dict(zip(code.co_freevars, cells)), "uses": local}
+            "closure": inspect.getclosurevars(f).nonlocals, "uses": local}
 
 
 def _names(code: types.CodeType) -> set[str]:
@@ -184,6 +183,5 @@ def differences(there: object, here: object, where: str = "") -> list[str]:
 
 
 def _draws(value: object) -> bool:
-    return isinstance(value, torch.Generator) or (
-        isinstance(value, (list, tuple)) and len(value) > 0
-        and all(isinstance(x, torch.Generator) for x in value))
+    values = value if isinstance(value, list | tuple) else [value]
+    return len(values) > 0 and all(isinstance(x, torch.Generator) for x in values)

@@ -26,26 +26,24 @@ def relabel(trajectories: Trajectories, *, generator: torch.Generator, ahead: in
     Raises ValueError for observations that are too short to hold a goal, `ahead` or `copies` below 1, and for
     episodes in which nothing comes later.
     """
-    obs, mask = trajectories.observations, trajectories.mask
+    obs, final = trajectories.observations, trajectories.final_observations
     if obs.ndim != 3 or not 1 <= goal_dim <= obs.shape[2] // 2:
         raise ValueError(f"observations have shape {tuple(obs.shape)} and goal_dim is {goal_dim}, expected "
                          "(n, T, obs) with at least goal_dim numbers achieved and goal_dim numbers of goal.")
     check_horizon(copies, "copies")
     last = trajectories.lengths() - 1  # the last step of each episode whose achievement is known
     achieved = obs[..., :goal_dim]
-    if trajectories.final_observations is not None:
+    if final is not None:
         achieved = torch.cat([achieved, torch.zeros_like(achieved[:, :1])], 1)
         last = last + 1
-        final = trajectories.final_observations[:, :goal_dim]
-        achieved[torch.arange(len(last), device=last.device), last] = final
-    episode, t = mask.nonzero().unbind(1)
+        achieved[torch.arange(len(last), device=last.device), last] = final[:, :goal_dim]
+    episode, t = trajectories.mask.nonzero().unbind(1)
     left = last[episode] - t
     if ahead is not None:
         left = left.clamp(max=check_horizon(ahead, "ahead"))
     episode, t, left = (x[left > 0].repeat(copies) for x in (episode, t, left))
     if len(t) == 0:
-        raise ValueError("every episode is one step long and final_observations were not kept, so nothing "
-                         "was reached; roll out longer episodes.")
+        raise ValueError("nothing was reached in one step; keep final_observations or roll out longer.")
     k = 1 + (rand((len(t),), generator, obs) * left).long().clamp(max=left - 1)
     goal = achieved[episode, t + k]
     return torch.cat([obs[episode, t, :-goal_dim], goal], 1), trajectories.actions[episode, t]

@@ -60,13 +60,11 @@ class Checkpoint:
     list to which training appends.
     """
 
-    def __init__(self, path: str | os.PathLike, policy: nn.Module, optimiser: torch.optim.Optimizer,
-                 streams: Sequence, noise: Sequence[torch.Generator], losses: list[Tensor],
-                 identity: dict) -> None:
+    def __init__(self, path: Path | str, policy: nn.Module, optimiser: torch.optim.Optimizer, streams: list,
+                 noise: Sequence[torch.Generator], losses: list[Tensor], identity: dict) -> None:
         self.path, self.policy, self.optimiser = Path(path), policy, optimiser
         self.streams, self.losses, self._last = streams, losses, time.monotonic()
-        inner = [g for module in policy.modules() for g in vars(module).values()
-                 if isinstance(g, torch.Generator)]
+        inner = [g for m in policy.modules() for g in vars(m).values() if isinstance(g, torch.Generator)]
         self.generators = list({id(g): g for g in [*(s.generator for s in streams), *noise, *inner]}.values())
         self.identity = describe({**identity, "generators": [g.get_state() for g in self.generators]})
 
@@ -78,10 +76,10 @@ class Checkpoint:
         state = kept(self.path, self.identity)
         if state is None:
             return 0
-        own = state["optimiser"]["state"]
-        state["optimiser"]["state"] = {int(i): values for i, values in own.items()}  # JSON's keys are text
+        own = state["optimiser"]
+        own["state"] = {int(i): values for i, values in own["state"].items()}  # JSON's keys are text
         self.policy.load_state_dict(state["policy"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.optimiser.load_state_dict(own)
         for generator, now in zip(self.generators, state["generators"]):
             generator.set_state(now)
         for stream, left in zip(self.streams, state["left"]):
@@ -107,12 +105,11 @@ def keep(path: Path, identity: object, state: object) -> None:
 
 def once(path: Path | None, identity: object, make: Callable[[], object]) -> object:
     """What the run of this identity left in `path`, else what `make` makes, kept there."""
-    state = None if path is None else kept(path, identity)
-    if state is None:
-        state = make()
-        if path is not None:
-            keep(path, identity, state)
-    return state
+    if path is None:
+        return make()
+    if not path.exists():
+        keep(path, identity, make())
+    return kept(path, identity)
 
 
 def kept(path: Path, identity: object) -> object:
@@ -127,9 +124,8 @@ def kept(path: Path, identity: object) -> object:
     except ValueError as error:
         raise ValueError(f"{error} Delete it, and what it held is computed or asked for anew.") from error
     if lines := differences(about["identity"], json.loads(json.dumps(identity))):
-        more = f" (and {len(lines) - 3} more)" if len(lines) > 3 else ""
-        raise ValueError(f"{path} belongs to another run: {'; '.join(lines[:3])}{more}. Delete it to start "
-                         "anew, or choose another place.")
+        said = "; ".join(lines[:3]) + f" (and {len(lines) - 3} more)" * (len(lines) > 3)
+        raise ValueError(f"{path} belongs to another run: {said}. Delete it to start anew.")
     return about["state"]
 
 
@@ -161,8 +157,7 @@ def sweep(experiment: Callable[..., object], settings: Sequence[dict], *, jobs: 
     if folder is not None:
         Path(folder).mkdir(parents=True, exist_ok=True)
         who, paths = describe(experiment), [Path(folder) / name for name in names]
-    runs = [delayed(once)(path, who, partial(_run, experiment, setting))
-            for path, setting in zip(paths, settings)]
+    runs = (delayed(once)(path, who, partial(_run, experiment, x)) for path, x in zip(paths, settings))
     return [found["result"] for found in Parallel(n_jobs=jobs)(runs)]
 
 
@@ -176,5 +171,4 @@ def _text(what: str, thing: object) -> str:
     try:
         return json.dumps(thing, sort_keys=True)
     except TypeError as error:
-        raise ValueError(f"{what} {thing} cannot be JSON ({error}), expected numbers, text, lists and "
-                         "dictionaries.") from None
+        raise ValueError(f"{what} {thing} is no JSON: {error}; use numbers, text, lists, dicts.") from None

@@ -70,11 +70,9 @@ def _recipe(part: object) -> object:
     """What JSON cannot hold of a policy: a part by its type and settings, networks and dtypes by their names.
     """
     kind = part if isinstance(part, type) else type(part)
-    ours = KNOWN.get(kind.__name__) is kind and kind is not policies.View
-    if ours and isinstance(part, type):
-        return {"class": kind.__name__}
-    if ours:
-        return {"type": kind.__name__, "students": getattr(part, "students", None), **part.settings()}
+    if KNOWN.get(kind.__name__) is kind and kind is not policies.View:
+        return {"class": kind.__name__} if kind is part else {
+            "type": kind.__name__, "students": getattr(part, "students", None), **part.settings()}
     if isinstance(part, torch.dtype):
         return {"dtype": str(part).removeprefix("torch.")}
     if isinstance(part, torch.device):

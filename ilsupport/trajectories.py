@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ilsupport._checks import check_finite, check_shape
+from ilsupport._checks import check_finite, check_positive, check_shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,13 +45,12 @@ class Trajectories:
     successes: Bool[Tensor, "n"] | None = None
 
     def __post_init__(self) -> None:
-        steps, one = self.observations.shape[:2], self.observations.shape[2:]
+        seen, steps = self.observations.shape, self.observations.shape[:2]
         if len(steps) < 2 or 0 in steps:
-            raise ValueError(f"observations have shape {tuple(self.observations.shape)}, expected "
-                             "(n, T, *obs) with at least one episode of one step.")
+            raise ValueError(f"observations have shape {tuple(seen)}, expected (n, T, *obs), none of them 0.")
         wanted = {"actions": (*steps, *self.actions.shape[2:]), "labels": self.actions.shape,
                   "rewards": steps, "mask": steps, "terminated": steps[:1], "successes": steps[:1],
-                  "final_observations": (*steps[:1], *one)}
+                  "final_observations": (*steps[:1], *seen[2:])}
         for name, shape in wanted.items():
             if (value := getattr(self, name)) is not None:
                 check_shape(name, value, shape, torch.bool if name == "mask" else None,
@@ -79,18 +78,13 @@ class Trajectories:
                 raise ValueError(f"episode {i} has parts of {lengths} steps, expected (observations, "
                                  "actions) or (observations, actions, rewards) of as many, at least one.")
             parts += [torch.zeros(len(parts[0]), device=parts[0].device)] * (3 - len(parts))
-        columns = []
-        for k, column in enumerate(zip(*rows)):
-            # One episode with fractions makes the column one of fractions.
-            fractions = k == 2 or any(part.is_floating_point() for part in column)
-            column = [part.to(dtype if fractions else torch.int64) for part in column]
-            if len(shapes := {tuple(part.shape[1:]) for part in column}) > 1:
-                raise ValueError(f"{('observations', 'actions', 'rewards')[k]} of a step have shapes "
-                                 f"{sorted(shapes)}, expected one in all episodes.")
-            columns.append(torch.nn.utils.rnn.pad_sequence(column, batch_first=True))
-        lengths = torch.tensor([len(part[0]) for part in rows], device=columns[0].device)
-        mask = torch.arange(columns[0].shape[1], device=lengths.device) < lengths[:, None]
-        return cls(*columns, mask, torch.zeros_like(lengths, dtype=torch.bool))
+        # One episode with fractions makes the column one of fractions; rewards always are.
+        fractions = [any(x.is_floating_point() for x in column) for column in zip(*rows)][:2] + [True]
+        kinds = [dtype if each else torch.int64 for each in fractions]
+        rows = [[x.unsqueeze(0).to(kind) for x, kind in zip(parts, kinds)] for parts in rows]
+        real, ends = torch.ones_like, torch.zeros_like
+        return cls.cat([cls(*parts, real(parts[2], dtype=torch.bool), ends(parts[2][:, 0], dtype=torch.bool))
+                        for parts in rows])
 
     @staticmethod
     def cat(parts: Sequence[Trajectories]) -> Trajectories:
@@ -101,12 +95,11 @@ class Trajectories:
         """
         if not parts:
             raise ValueError("nothing to concatenate, expected at least one Trajectories.")
-        for name in ("observations", "actions"):
-            values = [getattr(part, name) for part in parts]
-            kinds = {(tuple(x.shape[2:]), name == "actions" and x.is_floating_point()) for x in values}
-            if len(kinds) > 1:
-                raise ValueError(f"{name} of a step have shapes {[shape for shape, _ in kinds]} or are both "
-                                 "whole numbers and floats, expected one kind in all parts.")
+        seen, played = (("n", "T", *x.shape[2:]) for x in (parts[0].observations, parts[0].actions))
+        kind = float if parts[0].actions.is_floating_point() else int
+        for part in parts:
+            check_shape("observations", part.observations, seen, hint="as in the first part")
+            check_shape("actions", part.actions, played, kind, "as in the first part")
         horizon, columns = max(part.horizon for part in parts), {}
         if any(part.labels is not None for part in parts):
             parts = [replace(part, labels=part.targets()) for part in parts]
@@ -175,8 +168,7 @@ class Trajectories:
         Continuous actions never agree to the last bit: `tolerance` is how far each coordinate may be off.
         Raises ValueError without labels (call `label(expert)` first) and for a negative tolerance.
         """
-        if not tolerance >= 0:
-            raise ValueError(f"tolerance is {tolerance}, expected at least 0.")
+        check_positive("tolerance", tolerance, or_zero=True)
         if self.labels is None:
             raise ValueError("no labels to compare with; call trajectories.label(expert) first.")
         wrong = ((self.actions - self.labels).abs() > tolerance).reshape(*self.mask.shape, -1).any(2)

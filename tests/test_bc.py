@@ -211,7 +211,7 @@ def test_each_student_is_measured_on_all_of_its_own_pairs(sizes, monkeypatch):
 @pytest.mark.parametrize("policy", [Gaussian(3, 1, generator=generator(0)),
                                     Discretised(3, 1, generator=generator(0))])
 def test_continuous_actions_never_agree_to_the_last_bit(policy):
-    said = r"continuous actions never agree .* Use Trajectories.disagreements\(tolerance\)"
+    said = r"floats, which never agree exactly; use data.disagreements\(tolerance\)"
     with pytest.raises(TypeError, match=said):
         error_rate(policy, (torch.zeros(10, 3), torch.zeros(10, 1)))
 
@@ -263,7 +263,7 @@ def test_what_is_no_data_is_named():
     policy = Categorical(9, 3, generator=generator(0))
     for data in (([[0.0] * 9], [0]), [torch.zeros(3, 9)], [None]):
         with pytest.raises((TypeError, ValueError),
-                           match="Trajectories,? or (a pair|pairs) .*observations, targets"):
+                           match="Trajectories,? or (arrays|pairs) .*, targets"):
             fit(policy, data, generator=generator(1))
 
 

@@ -215,15 +215,15 @@ def test_a_policy_of_ones_own_needs_to_act_and_to_learn_only():
 
 
 @pytest.mark.parametrize("ask, said", [
-    (lambda p: p.act(torch.zeros(1, 3)), "does not say how it acts; give it a method act"),
+    (lambda p: p.act(torch.zeros(1, 3)), "has no act.obs, generator=None.; add one"),
     (lambda p: p.loss(torch.zeros(1, 3), torch.zeros(1, 1)),
-     "has no loss, so it cannot be fitted; give it a method loss")])
+     "has no loss.obs, action, generator=None.; add one")])
 def test_what_a_policy_lacks_is_named(ask, said):
     with pytest.raises(NotImplementedError, match=f"Policy {said}"):
         ask(il.Policy())
 
 
 def test_what_is_no_policy_cannot_be_fitted():
-    said = "policy is Linear, expected an il.Policy: make yours a subclass of it"
+    said = "policy is Linear, expected an il.Policy: make yours a subclass"
     with pytest.raises(TypeError, match=said):
         il.fit(torch.nn.Linear(3, 1), pairs(), generator=il.generator(1))

@@ -58,9 +58,9 @@ def test_results_that_are_false_or_not_finite_are_results(tmp_path):
 def test_bad_settings_and_results():
     with pytest.raises(ValueError, match=r"the settings \{'k': 1\} come twice"):
         sweep(cost, [{"k": 1}, {"k": 2}, {"k": 1}])
-    with pytest.raises(ValueError, match="cannot be JSON"):
+    with pytest.raises(ValueError, match="is no JSON"):
         sweep(cost, [{"k": object()}])
-    with pytest.raises(ValueError, match="result .* cannot be JSON .*set"):
+    with pytest.raises(ValueError, match="result .* is no JSON: .*set"):
         sweep(lambda k: {k}, [{"k": 1}])
 
 

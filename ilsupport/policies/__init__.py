@@ -14,7 +14,5 @@ from ilsupport.policies.seeing import Seeing
 from ilsupport.policies.transformer import Transformer
 from ilsupport.policies.view import View
 
-__all__ = [
-    "GRU", "MLP", "Categorical", "Chunked", "Diffusion", "Discretised", "Flow", "Gaussian", "Head", "Latent",
-    "Mixture", "Policy", "Seeing", "Transformer", "View", "chunks",
-]
+__all__ = ["GRU", "MLP", "Categorical", "Chunked", "Diffusion", "Discretised", "Flow", "Gaussian", "Head",
+           "Latent", "Mixture", "Policy", "Seeing", "Transformer", "View", "chunks"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import gymnasium
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ilsupport._checks import check_finite, check_shape
 from ilsupport.identity import Configured
-from ilsupport.policies.network import MLP, window_size
+from ilsupport.policies.network import MLP, Net, Size, window_size
 from ilsupport.random import Generators
 
 Limits = tuple[float | Sequence[float], float | Sequence[float]]
@@ -41,22 +41,19 @@ class Policy(Configured, nn.Module):
 
     def act(self, obs: Obs, generator: torch.Generator | None = None) -> Action:
         """The most likely action, or with a generator a sample."""
-        raise NotImplementedError(f"{type(self).__name__} does not say how it acts; give it a method "
-                                  "act(obs, generator=None).")
+        raise NotImplementedError(f"{type(self).__name__} has no act(obs, generator=None); add one.")
 
     def loss(self, obs: Obs, action: Action, generator: Generators | None = None) -> PerStudent:
         """What `fit` minimises: the mean negative log-likelihood of the batch, or a bound on it.
 
         A head whose loss draws noise draws it from `generator`, for a stack a list of one a student.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no loss, so it cannot be fitted; give it a "
-                                  "method loss(obs, action, generator=None).")
+        raise NotImplementedError(f"{type(self).__name__} has no loss(obs, action, generator=None); add one.")
 
     def log_prob(self, obs: Obs, action: Action) -> PerRow:
         """Log-probability (or log-density) of each action, where there is one; TypeError where there is none.
         """
-        raise TypeError(f"{type(self).__name__} has no likelihood that can be computed; compare losses "
-                        "instead.")
+        raise TypeError(f"{type(self).__name__} has no likelihood that can be computed; compare losses.")
 
     def check(self, obs: Shaped[Tensor, "N *obs"], action: Shaped[Tensor, "N *act"]) -> None:
         """Raise ValueError unless one student can learn from these. `fit` calls it once; it reads from the
@@ -91,8 +88,6 @@ class Units(nn.Module):
         lead, self.on = () if students is None else (students, *[1] * dims), on
         self.register_buffer("shift", like.new_zeros(*lead, columns) if on else None)
         self.register_buffer("scale", like.new_ones(*lead, columns) if on else None)
-        # The sum of the logarithms of the scales, for densities.
-        self.register_buffer("volume", like.new_zeros(lead) if on else None)
 
     def inward(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
         return (x - self.shift) / self.scale if self.on else x
@@ -106,9 +101,7 @@ class Units(nn.Module):
 
     def lost(self, known: Known = None) -> Tensor | float:
         """What a log-density loses by the change of units: the logarithms of the (known) scales."""
-        if not self.on:
-            return 0.0
-        return self.volume if known is None else (self.scale.log() * known).sum(-1)
+        return known_sum(self.scale.log(), known) if self.on else 0.0
 
     @torch.no_grad()
     def measure(self, parts: Sequence[Float[Tensor, "N *window d"]], flags: bool) -> None:
@@ -121,7 +114,6 @@ class Units(nn.Module):
         seen = {id(x): self._of(x.reshape(-1, x.shape[-1]), flags) for x in parts}
         for buffer, column in ((self.shift, 0), (self.scale, 1)):
             buffer.copy_(torch.stack([seen[id(x)][column] for x in parts]).view_as(buffer))
-        self.volume.copy_(self.scale.log().sum(-1))
 
     @staticmethod
     def _of(x: Float[Tensor, "N d"], flags: bool) -> tuple[Tensor, Tensor]:
@@ -159,7 +151,7 @@ class Head(Policy):
 
     whole = False  # whether actions are whole numbers; else they are numbers to be standardised
 
-    def __init__(self, obs_dim: int | tuple[int, int], act_dim: int | None, generator: Generators, *,
+    def __init__(self, obs_dim: Size, act_dim: int | None, generator: Generators, *,
                  hidden: Sequence[int] = (64, 64), activation: str = "relu", limits: Limits | None = None,
                  standardise: bool = True, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
@@ -194,13 +186,11 @@ class Head(Policy):
     def serves(cls, space: gymnasium.Space) -> dict:
         """The arguments that fit this action space."""
         if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) != 1:
-            raise TypeError(f"the action space is {space}, expected a Box of shape (d,) for a "
-                            f"{cls.__name__}.")
+            raise TypeError(f"the action space is {space}, expected a Box of shape (d,) for {cls.__name__}.")
         limits = (space.low.tolist(), space.high.tolist()) if space.is_bounded() else None
         return {"act_dim": space.shape[0], "limits": limits}
 
-    def network(self, inputs: int | tuple[int, int], outputs: int, generator: Generators,
-                net: Callable[..., nn.Module] = MLP) -> nn.Module:
+    def network(self, inputs: Size, outputs: int, generator: Generators, net: Net = MLP) -> nn.Module:
         """A network of the head's hidden layers, activation and dtype."""
         return net((inputs, *self.hidden, outputs), generator, self.like.dtype, self.activation)
 
@@ -209,8 +199,7 @@ class Head(Policy):
         self.check_action(obs, action, likely=True)
         return self._density(obs, action, known)
 
-    def loss(self, obs: Obs, action: Action, generator: Generators | None = None,
-             known: Known = None) -> PerStudent:
+    def loss(self, obs, action, generator=None, known: Known = None) -> PerStudent:
         """Mean negative log-density of the batch; one value a student for a stack."""
         return -self._density(obs, action, known).mean(-1)
 
@@ -292,6 +281,5 @@ def in_mode(policy: object, training: bool) -> Iterator[None]:
 def _limits(limits: Limits, act_shape: tuple[int, ...], like: Tensor) -> list[Tensor]:
     low, high = (torch.as_tensor(x, dtype=like.dtype, device=like.device) for x in limits)
     if not {low.shape, high.shape} <= {(), act_shape} or not bool((low < high).all()):
-        raise ValueError(f"limits are {limits}, expected (low, high) with low < high, each a number or one "
-                         f"for each of the action's dimensions, {act_shape}.")
+        raise ValueError(f"limits are {limits}, expected low < high, each a number or of shape {act_shape}.")
     return [x.expand(act_shape).clone() for x in (low, high)]

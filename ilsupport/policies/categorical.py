@@ -1,13 +1,11 @@
 """Discrete actions: behaviour cloning is cross-entropy (page 1)."""
-from collections.abc import Callable
-
 import gymnasium
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ilsupport.policies.base import Action, Head, Known, Obs, PerRow, PerStudent
-from ilsupport.policies.network import MLP
+from ilsupport.policies.network import MLP, Net, Size
 from ilsupport.random import Generators, rand
 
 
@@ -22,8 +20,8 @@ class Categorical(Head):
 
     whole = True
 
-    def __init__(self, obs_dim: int | tuple[int, int], n_actions: int, *, generator: Generators,
-                 net: Callable[..., nn.Module] = MLP, **options) -> None:
+    def __init__(self, obs_dim: Size, n_actions: int, *, generator: Generators,
+                 net: Net = MLP, **options) -> None:
         super().__init__(obs_dim, None, generator, **options)
         self.net = self.network(obs_dim, n_actions, generator, net)
         self.n_actions = n_actions

@@ -3,7 +3,7 @@ from collections.abc import Sequence
 
 import gymnasium
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from ilsupport.policies.base import Action, Head, Known, Limits, Obs, PerRow, known_sum
@@ -35,8 +35,7 @@ class Discretised(Head):
         super().__init__(obs_dim, act_dim, generator, limits=limits, **options)
         counts = [bins] * act_dim if isinstance(bins, int) else list(bins)
         if len(counts) != act_dim or min(counts) < 1:
-            raise ValueError(f"bins is {bins}, expected a number, or one for each of {act_dim} dimensions, "
-                             "all at least 1.")
+            raise ValueError(f"bins is {bins}, expected a number or {act_dim}, one a dimension, all above 0.")
         if limits is not None and not bool((self.low.isfinite() & self.high.isfinite()).all()):
             raise ValueError(f"limits are {limits}, expected finite (low, high): bins divide a range.")
         self.net = self.network(obs_dim + 2 * act_dim, max(counts), generator)
@@ -63,8 +62,7 @@ class Discretised(Head):
             raise TypeError(f"the action space is {space}, expected a bounded one: bins divide a range.")
         return served
 
-    def logits(self, obs: Obs, chosen: Int[Tensor, "*M n act"],
-               dims: Sequence[int]) -> Float[Tensor, "*M n dims bins"]:
+    def logits(self, obs: Obs, chosen: Action, dims: Sequence[int]) -> Float[Tensor, "*M n dims bins"]:
         """Unnormalised log-probabilities of the bins of each of `dims`, given those `chosen` before it."""
         seen = self.seen(obs)
         which = torch.eye(self.act_dim, dtype=seen.dtype, device=seen.device)

@@ -1,6 +1,5 @@
 """Continuous actions: a Gaussian whose unit-variance case is mean squared error (page 1)."""
 import math
-from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -8,7 +7,7 @@ from torch import Tensor, nn
 
 from ilsupport._checks import check_positive
 from ilsupport.policies.base import Action, Head, Known, Obs, PerRow, PerStudent, known_sum
-from ilsupport.policies.network import MLP
+from ilsupport.policies.network import MLP, Net, Size
 from ilsupport.random import Generators, randn
 
 Columns = Float[Tensor, "*n d"]
@@ -25,8 +24,8 @@ class Gaussian(Head):
     ValueError for a std that is not positive, and as `Head` does.
     """
 
-    def __init__(self, obs_dim: int | tuple[int, int], act_dim: int, *, generator: Generators,
-                 std: float | None = 1.0, net: Callable[..., nn.Module] = MLP, **options) -> None:
+    def __init__(self, obs_dim: Size, act_dim: int, *, generator: Generators,
+                 std: float | None = 1.0, net: Net = MLP, **options) -> None:
         super().__init__(obs_dim, act_dim, generator, **options)
         self.std = std if std is None else check_positive("std", std)
         self.net = self.network(obs_dim, act_dim if std is not None else 2 * act_dim, generator, net)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ilsupport._checks import check_horizon, check_positive
 from ilsupport.policies.base import Action, Head, Obs, PerRow, PerStudent, Policy, known_sum
-from ilsupport.policies.gaussian import LOG_STD_RANGE, drawn, log_normal, split
+from ilsupport.policies.gaussian import drawn, log_normal, split
 from ilsupport.random import Generators, randn
 
 
@@ -84,8 +84,7 @@ class Latent(Head):
 
     def _encode(self, seen: Tensor, meant: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation of `q(z | s, a)`, each (*M, n, latent)."""
-        mean, log_std = self.encoder(torch.cat([seen, meant], -1)).chunk(2, -1)
-        return mean, log_std.clamp(*LOG_STD_RANGE)
+        return split(self.encoder(torch.cat([seen, meant], -1)), None)
 
     def _decode(self, seen: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         return split(self.net(torch.cat([seen, z], -1)), self.std)

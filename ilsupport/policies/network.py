@@ -1,11 +1,13 @@
 """The network under most policies, alone or as a stack of many students (page 1)."""
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+Size = int | tuple[int, int]  # of an observation, or of a window of them: (length, d)
+Net = Callable[..., nn.Module]
 # In place where the gradient needs the answer only: what a layer gives is nobody else's.
 ACTIVATIONS = {"relu": torch.relu_, "tanh": torch.tanh_, "silu": nn.functional.silu,
                "gelu": nn.functional.gelu, "elu": nn.functional.elu}
@@ -21,8 +23,7 @@ class MLP(nn.Module):
     Raises ValueError for sizes below 1, no generator, and an unknown activation.
     """
 
-    def __init__(self, sizes: Sequence[int | tuple[int, int]],
-                 generator: torch.Generator | Sequence[torch.Generator],
+    def __init__(self, sizes: Sequence[Size], generator: torch.Generator | Sequence[torch.Generator],
                  dtype: torch.dtype = torch.float32, activation: str = "relu") -> None:
         super().__init__()
         stacked = not isinstance(generator, torch.Generator)
@@ -31,8 +32,7 @@ class MLP(nn.Module):
         if self._window:
             sizes = (math.prod(window_size(sizes[0])), *sizes[1:])
         if min(sizes) < 1 or not generators:
-            raise ValueError(f"layer sizes {list(sizes)} and {len(generators)} generators, expected positive "
-                             "sizes and at least one generator (one a student).")
+            raise ValueError(f"sizes {list(sizes)}, {len(generators)} generators, expected all above 0.")
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation is {activation!r}, expected one of {', '.join(ACTIVATIONS)}.")
         self.students, self._between = len(generators) if stacked else None, ACTIVATIONS[activation]
@@ -45,8 +45,7 @@ class MLP(nn.Module):
     def forward(self, x: Float[Tensor, "*M n d"]) -> Float[Tensor, "*M n out"]:
         if self._window:
             x = x.flatten(-2)
-        for i, (weight, bias) in enumerate(self._names):
-            weight, bias = getattr(self, weight), getattr(self, bias)
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases)):
             if i:
                 x = self._between(x)
             if self.students is None:
@@ -79,6 +78,5 @@ def _draw(sizes: Sequence[int], generator: torch.Generator, dtype: torch.dtype) 
 def window_size(size: object) -> tuple[int, int]:
     """`size` if it is that of a window of observations, (length, d); raise ValueError otherwise."""
     if not isinstance(size, tuple) or len(size) != 2 or not all(isinstance(x, int) and x > 0 for x in size):
-        raise ValueError(f"an observation has size {size}, expected (length, d), both at least 1: this "
-                         "network reads windows of observations, as Window(env, length) gives them.")
+        raise ValueError(f"an observation has size {size}, expected (length, d), as of Window(env, length).")
     return size

@@ -64,8 +64,7 @@ class Transport(Head):
         train on.
         """
         if known is not None:
-            raise TypeError("noise is carried to whole actions only; leave out those of which numbers are "
-                            "unknown.")
+            raise TypeError("noise is carried to whole actions only; leave out those with unknown numbers.")
         meant = self.meant(obs, action)
         return log_density(lambda x, t: self.velocity(obs, x, t), meant,
                            self.times(DENSITY_STEPS)) - self.plays.lost()
@@ -88,8 +87,7 @@ def noise_and_time(action: Action, generator: Generators | None) -> tuple[Action
     return draw[..., :-1], torch.special.ndtr(draw[..., -1:]).clamp(max=1 - torch.finfo(action.dtype).eps)
 
 
-def log_density(velocity: Velocity, x: Float[Tensor, "*n d"],
-                times: Float[Tensor, "steps"]) -> Float[Tensor, "*n"]:
+def log_density(velocity: Velocity, x: Action, times: Float[Tensor, "steps"]) -> PerRow:
     """Log-density at `x` of where dx/dt = velocity(x, t) carries standard normal noise from `times[0]` to
     `times[-1]`.
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ilsupport.policies.network import MLP, window_size
+from ilsupport.policies.network import MLP, Size, window_size
 
 
 class GRU(nn.Module):
@@ -18,14 +18,12 @@ class GRU(nn.Module):
     those of a window.
     """
 
-    def __init__(self, sizes: Sequence[int | tuple[int, int]],
-                 generator: torch.Generator | Sequence[torch.Generator],
+    def __init__(self, sizes: Sequence[Size], generator: torch.Generator | Sequence[torch.Generator],
                  dtype: torch.dtype = torch.float32, activation: str = "relu") -> None:
         super().__init__()
         (_, d), memory = window_size(sizes[0]), sizes[1]
         if len(sizes) < 3:
-            raise ValueError(f"sizes are {tuple(sizes)}, expected a memory between the window and the "
-                             "answer: give hidden=(memory, ...).")
+            raise ValueError(f"sizes are {tuple(sizes)}, expected a memory in between: hidden=(memory, ...).")
         self.memory = memory
         self.reads = MLP((d, 3 * memory), generator, dtype)
         self.keeps = MLP((memory, 3 * memory), generator, dtype)

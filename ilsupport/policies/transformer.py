@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, scaled_dot_product_attention
 
-from ilsupport.policies.network import MLP, window_size
+from ilsupport.policies.network import MLP, Size, window_size
 
 HEADS = 4
 
@@ -20,14 +20,12 @@ class Transformer(nn.Module):
     Raises ValueError for other sizes.
     """
 
-    def __init__(self, sizes: Sequence[int | tuple[int, int]],
-                 generator: torch.Generator | Sequence[torch.Generator],
+    def __init__(self, sizes: Sequence[Size], generator: torch.Generator | Sequence[torch.Generator],
                  dtype: torch.dtype = torch.float32, activation: str = "relu") -> None:
         super().__init__()
         (length, d), widths = window_size(sizes[0]), sizes[1:-1]
         if len(set(widths)) != 1 or widths[0] % HEADS:
-            raise ValueError(f"hidden is {tuple(widths)}, expected equal widths, one a block, that are "
-                             f"multiples of {HEADS}, such as (32, 32).")
+            raise ValueError(f"hidden is {tuple(widths)}, expected equal widths, multiples of {HEADS}.")
         width = widths[0]
         # A frame says where in the window it stands, one-hot, and one linear map embeds both. The norms have
         # no scale and
@@ -42,8 +40,7 @@ class Transformer(nn.Module):
     def stream(self, window: Float[Tensor, "*M n length d"]) -> Float[Tensor, "*M n length width"]:
         """What the network holds at each frame after the last block: of that frame and older ones."""
         length = window.shape[-2]
-        place = torch.eye(length, dtype=window.dtype, device=window.device)
-        place = place.expand(*window.shape[:-2], length, length)
+        place = torch.eye(length, dtype=window.dtype, device=window.device).expand(*window.shape[:-1], length)
         x = _each(self.embed, torch.cat([window, place], -1))
         for block in self.blocks:
             look = _each(block["look"], layer_norm(x, x.shape[-1:]))
