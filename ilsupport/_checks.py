@@ -21,7 +21,13 @@ def check_probability(name: str, value: float | Tensor) -> float | Tensor:
 
 def check_between(name: str, value: float | Tensor, low: float, high: float) -> float | Tensor:
     """Return `value` if every entry is a number in [low, high]; raise TypeError or ValueError otherwise."""
-    _check_number(name, value)
+    if isinstance(value, Tensor):
+        if value.is_complex() or value.dtype == torch.bool:
+            raise TypeError(f"{name} must hold real numbers; got a tensor of {value.dtype}.")
+        if value.numel() == 0:
+            raise ValueError(f"{name} is empty (shape {tuple(value.shape)}); give at least one entry.")
+    elif isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number or a tensor; got {value!r} ({type(value).__name__}).")
     x = torch.as_tensor(value)
     inside = (x >= low) & (x <= high)  # false for NaN too
     if not bool(inside.all()):
@@ -111,13 +117,3 @@ def check_discount(gamma: float | Tensor, name: str = "discount gamma") -> float
 def _check_tensor(name: str, x: object) -> None:
     if not isinstance(x, Tensor):
         raise TypeError(f"{name} must be a torch tensor; got {type(x).__name__}: try torch.as_tensor.")
-
-
-def _check_number(name: str, value: object) -> None:
-    if isinstance(value, Tensor):
-        if value.is_complex() or value.dtype == torch.bool:
-            raise TypeError(f"{name} must hold real numbers; got a tensor of {value.dtype}.")
-        if value.numel() == 0:
-            raise ValueError(f"{name} is empty (shape {tuple(value.shape)}); give at least one entry.")
-    elif isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} must be a number or a tensor; got {value!r} ({type(value).__name__}).")

@@ -214,8 +214,7 @@ def _home(recent: Sequence[Tensor], students: int | None, start: int) -> Float[T
     """
     losses, wanted = torch.stack(recent).cpu(), () if students is None else (students,)
     check_shape("the policy's loss", losses[0], wanted, hint="the batch's mean, for a stack one a student")
-    bad = (~losses.isfinite()).nonzero()[:, 0].tolist()
-    if bad:
+    if bad := (~losses.isfinite()).nonzero()[:, 0].tolist():
         raise FloatingPointError(f"the loss became {losses[bad[0]].tolist()} at step {start + bad[0]}; "
                                  "lower the learning rate or scale the observations to about [-1, 1].")
     return losses

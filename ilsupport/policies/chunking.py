@@ -55,8 +55,7 @@ class Chunked(Policy):
         self._clock += 1
         if self.ensemble is None:
             return self._plans[-1][..., (self._clock - 1) % self.length, :]
-        ages = range(len(self._plans) - 1, -1, -1)
-        said = torch.stack([plan[..., age, :] for age, plan in zip(ages, self._plans)])
+        said = torch.stack([plan[..., len(self._plans) - i, :] for i, plan in enumerate(self._plans, 1)])
         weights = torch.exp(-self.ensemble * torch.arange(len(said), dtype=said.dtype, device=said.device))
         return torch.tensordot(weights / weights.sum(), said, 1)
 

@@ -33,8 +33,7 @@ class Transport(Head):
                  **options) -> None:
         super().__init__(obs_dim, act_dim, generator, **options)
         self.net = self.network(obs_dim + act_dim + 2 * WAVES, act_dim, generator)
-        self.steps = steps
-        self.times(steps)  # checks it
+        self.steps = check_horizon(steps, "steps")
 
     def at(self, obs: Obs, x: Action, t: Tensor) -> Action:
         """The network's output at `x` and time `t`: one for all, or one each (*M, n, 1)."""

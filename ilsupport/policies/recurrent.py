@@ -37,8 +37,7 @@ class GRU(nn.Module):
         memory = window.new_zeros(*window.shape[:-2], self.memory)
         for frame in frames.unbind(-2):
             kept = self.keeps(memory)
-            gates = torch.sigmoid((frame + kept)[..., :2 * self.memory])
-            forget, hold = gates.chunk(2, -1)
+            forget, hold = torch.sigmoid((frame + kept)[..., :2 * self.memory]).chunk(2, -1)
             new = torch.tanh(frame[..., 2 * self.memory:] + forget * kept[..., 2 * self.memory:])
             memory = new + hold * (memory - new)
         return self.answers(memory)
