@@ -82,9 +82,8 @@ class Trajectories:
         fractions = [any(x.is_floating_point() for x in column) for column in zip(*rows)][:2] + [True]
         kinds = [dtype if each else torch.int64 for each in fractions]
         rows = [[x.unsqueeze(0).to(kind) for x, kind in zip(parts, kinds)] for parts in rows]
-        real, ends = torch.ones_like, torch.zeros_like
-        return cls.cat([cls(*parts, real(parts[2], dtype=torch.bool), ends(parts[2][:, 0], dtype=torch.bool))
-                        for parts in rows])
+        real = [torch.ones_like(rewards, dtype=torch.bool) for _, _, rewards in rows]
+        return cls.cat([cls(*parts, mask, ~mask[:, 0]) for parts, mask in zip(rows, real)])
 
     @staticmethod
     def cat(parts: Sequence[Trajectories]) -> Trajectories:

@@ -236,9 +236,8 @@ class Head(Policy):
             return
         bad = ~((action >= bounds[0]) & (action <= bounds[1]))  # NaN is in no range
         if bool(bad.any()):
-            low, high = (torch.as_tensor(x).tolist() for x in bounds)
-            raise ValueError(f"action {action[bad][0].item()} lies outside the limits {low} and {high} of "
-                             "this head; scale actions, or declare wider limits.")
+            low, high, a = (torch.as_tensor(x).tolist() for x in (*bounds, action[bad][0]))
+            raise ValueError(f"action {a} lies outside the limits {low} and {high}; scale it or widen them.")
 
     def likely(self) -> tuple | None:
         """The least and the greatest action that have a likelihood, where not all have."""
