@@ -1,5 +1,4 @@
-"""Diffusion: learn to say what is noise in a noisy action, then clean noise until it is an action (pages 7
-and 7b).
+"""Diffusion: learn to say what is noise in a noisy action, then clean noise until it is an action (page 7).
 """
 import math
 from collections.abc import Iterator

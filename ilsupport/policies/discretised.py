@@ -1,4 +1,4 @@
-"""Actions as words: bins, one action dimension after the other (pages 7 and 7b)."""
+"""Actions as words: bins, one action dimension after the other (page 7)."""
 from collections.abc import Sequence
 
 import gymnasium

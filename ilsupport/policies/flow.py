@@ -1,4 +1,4 @@
-"""Flow matching: learn the velocity that carries noise to actions on straight lines (pages 7 and 7b)."""
+"""Flow matching: learn the velocity that carries noise to actions on straight lines (page 7)."""
 from collections.abc import Iterator
 
 from torch import Tensor

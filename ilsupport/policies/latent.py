@@ -1,4 +1,4 @@
-"""A latent variable: toss a die inside, then answer with a Gaussian (pages 7 and 7b)."""
+"""A latent variable: toss a die inside, then answer with a Gaussian (page 7)."""
 import math
 
 import torch

@@ -1,5 +1,4 @@
-"""Noise carried to an action along a differential equation: what diffusion and flow matching share (pages 7
-and 7b).
+"""Noise carried to an action along a differential equation: what diffusion and flow matching share (page 7).
 """
 import math
 from collections.abc import Callable
