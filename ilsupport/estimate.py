@@ -31,8 +31,6 @@ class Estimate(NamedTuple):
         from scipy.special import stdtrit  # imported here: scipy would double the package's import time
         on_cpu = samples.cpu() if isinstance(samples, Tensor) else samples  # not every device has float64
         x = torch.as_tensor(on_cpu, dtype=torch.float64).flatten()
-        if len(x) == 0:
-            raise ValueError("no samples given, expected at least one.")
         check_finite("samples", x)
         n, mean, half = len(x), float(x.mean()), torch.inf
         if n > 1:

@@ -3,8 +3,6 @@
 What needs nothing but the observation is a function. What remembers something, draws, or carries numbers is a
 Policy: `.to` moves it, `begin()` starts an episode, and it is called like the functions, `expert(obs)`.
 """
-from __future__ import annotations
-
 import functools
 import json
 from pathlib import Path
@@ -98,7 +96,7 @@ class ReachExpert(Policy):
         super().__init__()
         self.env = env.to()
 
-    def _apply(self, move, recurse: bool = True) -> ReachExpert:
+    def _apply(self, move, recurse: bool = True) -> Policy:
         there = move(self.env.centres)  # the maze goes where the parameters of a network would
         self.env = self.env.to(there.device, there.dtype)
         return super()._apply(move, recurse)

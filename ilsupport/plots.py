@@ -41,10 +41,9 @@ def figure(width: float = 6.8, height: float = 3.6, **subplots) -> tuple[Figure,
 def band(ax: Axes, x: Sequence[float], estimates: Sequence[Estimate], *, label: str | None = None,
          colour: str = "blue", marker: str = "o") -> None:
     """Means joined by a line, with their 95 % intervals as a band."""
-    hue = COLOURS[colour]
     low, mean, high = np.array([(e.low, e.mean, e.high) for e in estimates]).reshape(-1, 3).T
-    ax.fill_between(x, low, high, color=hue, alpha=0.25, linewidth=0)
-    ax.plot(x, mean, color=hue, marker=marker, markersize=4, label=label)
+    ax.fill_between(x, low, high, color=COLOURS[colour], alpha=0.25, linewidth=0)
+    ax.plot(x, mean, color=COLOURS[colour], marker=marker, markersize=4, label=label)
 
 
 def points(ax: Axes, x: Sequence[float], estimates: Sequence[Estimate], *, label: str | None = None,

@@ -39,8 +39,7 @@ def actor(policy: Policy | Act, generator: torch.Generator | None = None) -> Act
             return lambda obs: policy.act(obs, generator)
         return lambda obs: policy.act(obs.unflatten(0, (policy.students, -1)), generator).flatten(0, 1)
     if not callable(policy) or isinstance(policy, type):
-        raise TypeError(f"policy is {policy if isinstance(policy, type) else type(policy).__name__}, expected"
-                        " a Policy (make yours a subclass of il.Policy) or a function of observations.")
+        raise TypeError(f"policy is {policy!r}, expected an il.Policy or a function of observations.")
     return lambda obs: torch.as_tensor(policy(obs), device=obs.device)
 
 

@@ -76,9 +76,8 @@ def erring(expert: Actions, error: Float[Tensor, "... S"], n_actions: int) -> Ta
     return right * (1 - error[..., None]) + (1 - right) * error[..., None] / (n_actions - 1)
 
 
-def state_distributions(transition: Float[Tensor, "... S A S"], policy: Tensor,
-                        initial: Float[Tensor, "... S"], T: int) -> Float[Tensor, "... T S"]:
-    """Return p_t(s) for t = 0 .. T-1 under a policy, stationary or one table a step."""
+def state_distributions(transition: Tensor, policy: Tensor, initial: Tensor, T: int) -> Tensor:
+    """Return p_t(s), (..., T, S), for t = 0 .. T-1 under a policy, stationary or one table a step."""
     check.check_horizon(T)
     kernels, steps = _kernels(transition, _stepwise(policy, transition, T)), [initial]
     for t in range(T - 1):

@@ -4,8 +4,6 @@ Vector environments of gymnasium restart a finished copy by themselves, in one o
 ended stays ended: whatever its vector environment does afterwards is padding, and padding pays nothing. Where
 gymnasium would step single environments in turn, we do it ourselves: faster, and without that padding.
 """
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import gymnasium
@@ -14,7 +12,6 @@ import torch
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
 from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.wrappers.vector import FlattenObservation
 from jaxtyping import Bool, Shaped
 from torch import Tensor
 
@@ -68,8 +65,8 @@ class Gymnasium(Env):
         self.observation_space, self.action_space = _from_zero(seen), _from_zero(played)
         self._first_seen, self._first_played = counts_from(seen), counts_from(played)
         low, high = action_range(self.action_space, UNFLAT)
-        self._played_as, self._whole_numbers = played.dtype, played.dtype.kind != "f"
-        self._most = high.astype(np.uint64) if self._whole_numbers and not low.any() else None
+        self._played_as, self._kind = played.dtype, float if played.dtype.kind == "f" else int
+        self._most = high.astype(np.uint64) if self._kind is int and not low.any() else None
 
     @property
     def success(self) -> Bool[Tensor, "n"] | None:
@@ -81,7 +78,7 @@ class Gymnasium(Env):
         """How many episodes have not ended; None where a subclass may end them otherwise."""
         return self._left if type(self).step is Gymnasium.step else None
 
-    def to(self, device: Device | None = None, dtype: torch.dtype | None = None) -> Gymnasium:
+    def to(self, device: Device | None = None, dtype: torch.dtype | None = None) -> Env:
         """A copy whose tensors live elsewhere, with environments of its own unless a ready one was given."""
         moved = super().to(device, dtype)
         moved._vector, moved._success = self._make(self._vector.num_envs), None
@@ -111,7 +108,7 @@ class Gymnasium(Env):
         The observation that comes with the end is the last one of the episode, never the first of the next.
         Raises RuntimeError before the first reset, ValueError for actions of the wrong shape or kind.
         """
-        action = self._checked(action, self.action_space.shape, self._whole_numbers)
+        action = self._checked(action, self.action_space.shape, self._kind)
         # A copy, in any case: an environment may write on what it is given.
         played = np.array(action.numpy(force=True), self._played_as if self._most is None else np.int64)
         if self._most is not None:
@@ -160,7 +157,7 @@ class Gymnasium(Env):
 def _maker(source: Source, horizon: int | None, options: dict, flatten: bool) -> Callable[[int], VectorEnv]:
     """How to make `n` copies."""
     if isinstance(source, VectorEnv):
-        return lambda n: FlattenObservation(source) if flatten else source
+        return lambda n: gymnasium.wrappers.vector.FlattenObservation(source) if flatten else source
     if isinstance(source, (str, EnvSpec)):
         spec = gymnasium.spec(source) if isinstance(source, str) else source
         if horizon is not None and _time_limit(spec) is not None:
@@ -174,7 +171,7 @@ def _maker(source: Source, horizon: int | None, options: dict, flatten: bool) ->
             if isinstance(vector.single_action_space, (Discrete, MultiDiscrete)):
                 vector.unwrapped.action_space.contains = lambda actions: True  # we look ourselves, for less
             return vector
-        return lambda n: FlattenObservation(copies(n)) if flatten else copies(n)
+        return lambda n: gymnasium.wrappers.vector.FlattenObservation(copies(n)) if flatten else copies(n)
     if not callable(source):
         raise TypeError(f"source is {type(source).__name__}, expected an id, VectorEnv or lambda: YourEnv().")
     return lambda n: _Copies(lambda: source(**options), n, flatten)

@@ -66,27 +66,25 @@ class Env(Configured):
         """A copy on another device or with another dtype; reset it first."""
         moved, device, dtype = copy.copy(self), torch.device(device or self.device), dtype or self.dtype
         for name, value in vars(self).items():
-            if isinstance(value, Tensor):
-                setattr(moved, name, value.to(device, dtype if value.is_floating_point() else value.dtype))
-            elif isinstance(value, Env):
-                setattr(moved, name, value.to(device, dtype))
+            if isinstance(value, Env | Tensor):
+                whole = isinstance(value, Tensor) and not value.is_floating_point()
+                setattr(moved, name, value.to(device, value.dtype if whole else dtype))
         moved.device, moved.dtype, moved._n, moved._generator = device, dtype, None, None
         return moved
 
-    def _checked(self, action: Shaped[Tensor, "n *act"], shape: tuple[int, ...], whole: bool) -> Tensor:
-        """The actions as a tensor, one of this shape a copy, whole numbers or floats."""
+    def _checked(self, action: Shaped[Tensor, "n *act"], shape: tuple[int, ...], kind: type) -> Tensor:
+        """The actions as a tensor, one of this shape a copy, of this kind: `int` or `float`."""
         if self._n is None:
             raise RuntimeError("step before reset; call env.reset(n, generator) first.")
-        kind = int if whole else float
         return check_shape("action", torch.as_tensor(action), (self._n, *shape), kind, "one action a copy")
 
     def _whole(self, action: Int[Tensor, "n"]) -> Int[Tensor, "n"]:
         """The actions, checked, as int64 on the environment's device."""
-        return self._checked(action, (), True).to(self.device, torch.int64)
+        return self._checked(action, (), int).to(self.device, torch.int64)
 
     def _floats(self, action: Float[Tensor, "n k"], k: int) -> Float[Tensor, "n k"]:
         """The actions, checked, with the environment's dtype and on its device."""
-        return self._checked(action, (k,), False).to(self.device, self.dtype)
+        return self._checked(action, (k,), float).to(self.device, self.dtype)
 
     def _first(self, n: int) -> Shaped[Tensor, "n *obs"]:
         raise NotImplementedError(f"{type(self).__name__} says neither how it starts nor how it goes on.")

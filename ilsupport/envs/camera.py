@@ -47,11 +47,12 @@ class Camera(Configured, nn.Module):
         column = torch.arange(columns, dtype=torch.float64) - (columns - 1) / 2
         away = distance[:, None, None]
         table = brightness((column - middle) * away / zoom, away / zoom, away % (DASH + GAP) < DASH, marks)
-        parts = {"_table": table.flatten(0, 1), "_first": torch.arange(rows) * len(middle) + self._most,
-                 "_geometry": road_ahead(distance).mul(-zoom / distance),
-                 "_mounting": side * zoom / distance}  # further left, the road lies further right
-        for name, part in parts.items():  # made from the settings, so that no file needs to hold them
-            self.register_buffer(name, part, persistent=False)
+        # Made from the settings, so that no file needs to hold them.
+        self.register_buffer("_table", table.flatten(0, 1), persistent=False)
+        self.register_buffer("_first", torch.arange(rows) * len(middle) + self._most, persistent=False)
+        self.register_buffer("_geometry", road_ahead(distance).mul(-zoom / distance), persistent=False)
+        # Further left, the road lies further right.
+        self.register_buffer("_mounting", side * zoom / distance, persistent=False)
         self.to(device, dtype)
 
     def forward(self, state: Float[Tensor, "*n 8"]) -> Float[Tensor, "*n rows columns"]:

@@ -51,8 +51,8 @@ class Driving(Env):
         lengths, amplitudes = torch.tensor(waves, dtype=torch.float64).T
         self._waves = (2 * torch.pi / lengths).to(device, dtype)
         angle = 2 * torch.pi / lengths[:, None] * torch.tensor(AHEAD, dtype=torch.float64)
-        rows = torch.cat([torch.cos(angle), torch.sin(angle)]) * amplitudes.repeat(2)[:, None]
         # (sin, cos) of the phases here -> curvature at the distances AHEAD
+        rows = torch.cat([torch.cos(angle), torch.sin(angle)]) * amplitudes.repeat(2)[:, None]
         self._look_ahead = rows.to(device, dtype)
 
     def place(self, offset: Tensor, heading: Tensor, phases: Tensor) -> Float[Tensor, "n 8"]:

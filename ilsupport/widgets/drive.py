@@ -4,8 +4,6 @@
 A person is just an expert, a slow one, who answers in keys: `Drive.coach` is a round of DAgger that waits for
 them.
 """
-from __future__ import annotations
-
 import json
 from functools import cache, partial
 from pathlib import Path
@@ -146,7 +144,7 @@ class Drive(StaticWidget):
 
     # -- what the page hears and says
 
-    def _hear(self, _widget: Drive, message: object, _buffers: list) -> None:
+    def _hear(self, _widget: StaticWidget, message: object, _buffers: list) -> None:
         self.send({"heard": True})  # so that the page knows that somebody is there
         try:
             self._obey(message)

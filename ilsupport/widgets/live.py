@@ -1,8 +1,6 @@
 """A slider over figures that only Python can compute: the page flips through some, a notebook draws the
 rest.
 """
-from __future__ import annotations
-
 import numbers
 from collections.abc import Callable, Sequence
 
@@ -44,7 +42,7 @@ class Frames(StaticWidget):
                          packed=packed([self._draw(value) for value in stops]))
         self.on_msg(self._answer)
 
-    def _answer(self, _widget: Frames, message: dict, _buffers: list) -> None:
+    def _answer(self, _widget: StaticWidget, message: dict, _buffers: list) -> None:
         value = message["value"]
         try:
             self.send({"value": value, "svg": self._draw(value)})
