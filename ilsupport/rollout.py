@@ -68,14 +68,11 @@ def rollout(env: Env, policy: Policy | Act, n: int, *, generator: torch.Generato
     Raises ValueError for a horizon or `n` below 1, actions of the wrong shape or outside the action space,
     and NaN or infinity from the environment while an episode runs.
     """
-    kept: list[list[Tensor]] = [[] for _ in range(5)]
-    final = None
     with one_thread(work_of(policy, n), env.device), in_mode(policy, training=False):
-        for step in _steps(env, policy, n, generator, horizon, sample):
-            for column, value in zip(kept, step):
-                column.append(value)
+        steps, final = list(_steps(env, policy, n, generator, horizon, sample)), None
+        for step in steps:
             final = step.running(step.after, final)
-    observations, actions, rewards, mask, ends = (torch.stack(column, 1) for column in kept)
+    observations, actions, rewards, mask, ends = (torch.stack(column, 1) for column in list(zip(*steps))[:5])
     terminated, longest = (ends & mask).any(1), int(mask.sum(1).max())
     observations, actions, rewards, mask = (x[:, :longest] for x in (observations, actions, rewards, mask))
     check_actions(actions[mask], env.action_space)

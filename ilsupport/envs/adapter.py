@@ -123,8 +123,7 @@ class Gymnasium(Env):
             check_actions(action, self.action_space)  # a better message, if that is what went wrong
             raise
         self._ended = terminated | truncated
-        if info:
-            self._note_success(info)
+        self._note_success(info)
         if self._left < self._n:
             reward, terminated, truncated = np.where(self._going, (reward, terminated, truncated), 0)
         if np.count_nonzero(self._ended):

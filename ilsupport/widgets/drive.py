@@ -153,10 +153,8 @@ class Drive(StaticWidget):
 
     def _obey(self, message: object) -> None:
         match message:
-            case {"kind": "train"}:
-                self.train()
-            case {"kind": "coach"}:
-                self.coach()
+            case {"kind": "train" | "coach" as method}:
+                getattr(self, method)()
             case {"kind": "drive", "steering": [_, *_] as steering} if _all_turns(steering):
                 self._driven.append(_replay(self.phases, steering))
                 if not self.asked:

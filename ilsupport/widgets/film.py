@@ -36,8 +36,8 @@ class Film(StaticWidget):
         world = gymnasium.make(task).unwrapped
         world.reset(seed=seed)
         model, y = world.model, world.data.geom_xpos[:, 1]
-        solid = [i for i in range(model.ngeom) if model.geom_type[i] in (2, 3)]  # spheres and capsules
-        parts = sorted(solid, key=lambda i: -y[i])  # from back to front
+        # Spheres and capsules, from back to front.
+        parts = sorted((i for i in range(model.ngeom) if model.geom_type[i] in (2, 3)), key=lambda i: -y[i])
         names, tilt = [model.geom(i).name for i in parts], bool(model.nq > 9)  # in space, not in a plane
         skip = max(1, round(FRAME / world.dt))
         takes = [_record(world, parts, tilt, skip, driver, seed, seconds) for driver in drivers.values()]
