@@ -46,9 +46,8 @@ def demonstrate(env: Env, expert: Policy | Act, n: int, *, generator: torch.Gene
     def disturbed(obs: Tensor) -> Tensor:
         meant.append(act(obs).to(env.dtype).clone())
         check_shape("the expert's answer", meant[-1], (rows, len(low)), hint="one action an observation")
-        push = randn((rows, len(low)), generator, low)
-        push = (push.view(*root.shape[:-2], n, -1) @ root).view(rows, -1)
-        return torch.minimum(torch.maximum(meant[-1] + push, low), high)
+        push = randn((rows, len(low)), generator, low).view(*root.shape[:-2], n, -1) @ root
+        return torch.minimum(torch.maximum(meant[-1] + push.view(rows, -1), low), high)
 
     with in_mode(expert, training=False):
         played = rollout(env, disturbed, rows, generator=generator, horizon=horizon)

@@ -39,8 +39,7 @@ class Discretised(Head):
         if limits is not None and not bool((self.low.isfinite() & self.high.isfinite()).all()):
             raise ValueError(f"limits are {limits}, expected finite (low, high): bins divide a range.")
         self.net = self.network(obs_dim + 2 * act_dim, max(counts), generator)
-        self.bins, self.autoregressive = bins, autoregressive
-        self.whole = limits is None
+        self.bins, self.autoregressive, self.whole = bins, autoregressive, limits is None
         counts = torch.tensor(counts, device=self.like.device)
         absent = torch.arange(int(counts.max()), device=counts.device) >= counts[:, None]
         self.register_buffer("counts", counts, persistent=False)
