@@ -111,8 +111,7 @@ def evaluate(env: Env, policy: Policy | Act, n: int = 100, *, generator: torch.G
     if success:
         results, summary = _successes(env), lambda row: Estimate.of_rate(int(row.sum()), len(row))
         if results is None:
-            raise ValueError("the environment does not say whether an episode was a success, in "
-                             "info['is_success']; evaluate its return, or count in what `rollout` returns.")
+            raise ValueError("env gives no info['is_success']; evaluate its return, or count in a rollout.")
     students = students_of(policy)
     return summary(results) if students is None else Estimates(map(summary, results.view(students, n)))
 

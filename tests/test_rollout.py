@@ -360,7 +360,7 @@ def test_evaluate_gives_the_share_of_successes_with_its_exact_interval():
     stack = Gaussian(1, 1, limits=(-1, 1), generator=spawn(generator(0), 2))
     assert evaluate(Coin(), stack, 20, generator=generator(0), success=True) == [Estimate.of_rate(5, 20)] * 2
     for env in (Tightrope(), Reusing()):
-        with pytest.raises(ValueError, match="does not say whether an episode was a success"):
+        with pytest.raises(ValueError, match="gives no info"):
             evaluate(env, tightrope_expert if isinstance(env, Tightrope) else still, 3,
                      generator=generator(0), success=True)
 

@@ -109,8 +109,7 @@ def counts_from(space: gymnasium.Space) -> np.ndarray | int:
 def check_space(name: str, space: gymnasium.Space, kinds: tuple[type, ...], remedy: str) -> None:
     """Raise TypeError, with a remedy, unless the space is of one of these kinds."""
     if not isinstance(space, kinds):
-        names = " or ".join(kind.__name__ for kind in kinds)
-        raise TypeError(f"{name} is {space}, expected {names}; {remedy}.")
+        raise TypeError(f"{name} is {space}, expected {' or '.join(k.__name__ for k in kinds)}; {remedy}.")
 
 
 def check_actions(actions: Shaped[Tensor, "N *act"], space: gymnasium.Space) -> None:

@@ -44,8 +44,7 @@ class Reach(Env):
     def __init__(self, *, maze: Sequence[str] = FOUR_ROOMS, starts: Places = None, goals: Places = None,
                  horizon: int = 60, device: Device = "cpu", dtype: torch.dtype = torch.float32) -> None:
         super().__init__(horizon, device, dtype)
-        square = 1 <= len(maze) <= 16 and {len(row) for row in maze} == {len(maze)}
-        if not square or not set("".join(maze)) <= set(".#"):
+        if not 1 <= len(maze) <= 16 or {*map(len, maze)} != {len(maze)} or {*"".join(maze)} - {*".#"}:
             raise ValueError(f"maze is {list(maze)}, expected a square of '.' and '#', at most 16 x 16.")
         self.width, free = 2 / len(maze), torch.tensor([[cell == "." for cell in row] for row in maze])
         centres, hop, length = _plan(free)
