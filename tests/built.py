@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 import tasks
 from coursework import source
 
 NOTEBOOKS = tasks.ROOT / "notebooks"
 BUILD = [sys.executable, "-c", "import sys, tasks, pathlib; tasks.build(pathlib.Path(sys.executable))"]
+LOCK = tasks.BUILD / "lock"
 TELLS = re.compile(r"\b(WARNING|ERROR)\b")  # of the site's engine, which goes on after one
 source.write_pages(NOTEBOOKS)  # the pages of the homework are generated, and in the table of contents
 
@@ -30,16 +32,34 @@ def toc() -> list[str]:
 def build() -> str:
     """Build the book as `make book` does: every page executed, every warning an error.
 
-    What the build says is shown as it comes. Returns nothing, or why it failed.
+    What the build says is shown as it comes. Returns nothing, or why it failed. One process builds; others that
+    run tests beside it wait, and find the site up to date.
     """
     said = []
-    with subprocess.Popen(BUILD, cwd=tasks.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          encoding="utf-8", errors="replace") as process:
+    LOCK.parent.mkdir(exist_ok=True)
+    with FileLock(LOCK), subprocess.Popen(
+            BUILD, cwd=tasks.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
+            errors="replace") as process:
         for line in process.stdout:
             print(line, end="", flush=True)
             said.append(line.rstrip())
     telling = [line for line in said[:-30] if TELLS.search(line)]
     return "\n".join([*telling[-30:], *said[-30:]]) if process.returncode else ""
+
+
+def tell(config: pytest.Config, why: str) -> None:
+    """Have the end of the run say why the book did not build; a process that only runs tests hands it on."""
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["the book did not build"] = why
+    elif not config.pluginmanager.has_plugin("told"):
+        config.pluginmanager.register(Told(why), "told")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error) -> None:
+    """A process that ran tests beside others ends."""
+    if why := getattr(node, "workeroutput", {}).get("the book did not build"):
+        tell(node.config, why)
 
 
 class Told:
@@ -62,7 +82,6 @@ def site(request) -> Path:
     with plugins.getplugin("capturemanager").global_and_fixture_disabled():  # minutes show their progress
         why = build()
     if why:
-        if not plugins.has_plugin("told"):
-            plugins.register(Told(why), "told")
+        tell(request.config, why)
         pytest.fail("the book did not build; the end of this run says why", pytrace=False)
     return tasks.SITE

@@ -1,6 +1,7 @@
 """Every test that touches tensors runs on every device present."""
 import pytest
 import torch
+from built import pytest_testnodedown  # noqa: F401  (a hook)
 
 DEVICES = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
 
