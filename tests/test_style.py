@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MOST = {"lines of code in ilsupport": 4000,  # on its way to 3,300
+MOST = {"lines of code in ilsupport": 3300,
         "lines of a file": 350, "lines of a function": 40}
 FOLDERS = ["ilsupport", "coursework", "experiments", "scripts", "benchmarks"]
 FILES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
