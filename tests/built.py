@@ -32,8 +32,8 @@ def toc() -> list[str]:
 def build() -> str:
     """Build the book as `make book` does: every page executed, every warning an error.
 
-    What the build says is shown as it comes. Returns nothing, or why it failed. One process builds; others that
-    run tests beside it wait, and find the site up to date.
+    What the build says is shown as it comes. Returns nothing, or why it failed. One process builds; others
+    that run tests beside it wait, and find the site up to date.
     """
     said = []
     LOCK.parent.mkdir(exist_ok=True)
