@@ -40,7 +40,8 @@ def test_the_cause_stands_once_in_the_last_lines_and_every_test_fails(tmp_path, 
     for folder in ("a", "b"):
         (tmp_path / folder / f"test_{folder}.py").write_text(TESTS.format(name=folder))
     path = os.pathsep.join(map(str, (tasks.ROOT, tasks.ROOT / "tests")))
-    done = subprocess.run([sys.executable, "-m", "pytest", "-ra", "-p", "no:cacheprovider", *processes, tmp_path],
+    run = [sys.executable, "-m", "pytest", "-ra", "-p", "no:cacheprovider"]
+    done = subprocess.run([*run, *processes, tmp_path],
                           cwd=tmp_path, capture_output=True, encoding="utf-8",
                           env=os.environ | {"PYTHONPATH": path})
     assert done.returncode == 1, done.stdout
