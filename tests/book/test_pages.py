@@ -114,6 +114,12 @@ def config() -> dict:
     return yaml.safe_load((tasks.ROOT / "book.yml").read_text(encoding="utf-8"))
 
 
+def test_old_address_of_a_page_leads_to_a_page_that_is_there():
+    moved = config()["sphinx"]["config"]["redirects"]
+    assert {"07b-many-dimensions", "11-beyond"} <= set(moved) and not set(moved) & set(toc())
+    assert {target.removesuffix(".html") for target in moved.values()} <= set(toc())
+
+
 def test_repository_address_stands_in_one_place():
     address = config()["repository"]["url"].removeprefix("https://")
     files = [path for path in tasks.ROOT.iterdir() if path.is_file()]
