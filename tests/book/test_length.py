@@ -18,6 +18,12 @@ def test_page_is_no_longer_than_one_sitting(page):
     assert fits != (page in LONG), f"{found.prose} words of prose and {found.cells} cells are in sight"
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_page_promises_the_minutes_it_takes(page):
+    found = length.measure(page)
+    assert found.promised in (None, found.minutes)
+
+
 def test_what_is_folded_is_not_in_sight():
     prose, cells = length.in_sight(
         "One two.\n\n````{prf:theorem} Name\n:label: thm-x\nthree $a + b$\n\n$$ c $$ (eq-c)\n````\n\n"
