@@ -131,10 +131,13 @@ def test_our_own_is_let_through(code):
 def test_executing_a_page_leaves_everybodys_generators_as_they_were(monkeypatch):
     monkeypatch.chdir(NOTEBOOKS)
     names = {"__name__": "__main__", "display": lambda *shown: None}
-    before, numpys = torch.get_rng_state(), np.random.get_state()
-    with contextlib.redirect_stdout(io.StringIO()):
-        for code in cells()["audit"]:
-            exec(compile(code, "audit.md", "exec"), names)
+    before, numpys, dtype = torch.get_rng_state(), np.random.get_state(), torch.get_default_dtype()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            for code in cells()["audit"]:
+                exec(compile(code, "audit.md", "exec"), names)
+    finally:
+        torch.set_default_dtype(dtype)  # which the page changes, for itself
     assert torch.equal(torch.get_rng_state(), before)
     now = np.random.get_state()
     assert (now[1] == numpys[1]).all() and now[2:] == numpys[2:]

@@ -122,6 +122,7 @@ def test_a_site_built_beside_the_sources_gives_nothing_away(built, tmp_path):
     shutil.copytree(planted, site)
     for name in ("_ext", "_static"):
         shutil.copytree(BOOK / name, site / name)
+    shutil.copytree(tasks.ROOT / "tests" / "certified", tmp_path / "tests" / "certified")
     shutil.copy(BOOK / "references.bib", site)
     pages = [path.stem for path in sorted(planted.glob("hw*.md"))]
     rest = {"chapters": [{"file": page} for page in pages[1:]]} if len(pages) > 1 else {}
