@@ -27,7 +27,7 @@ class Table:
     def _cells(self, i: int, line: list[str]):
         for j, (cell, side) in enumerate(zip(line, self.sides)):
             tag, scope = ("td", "") if i and j else ("th", f' scope="{"row" if i else "col"}"')
-            yield f'<{tag}{scope} style="text-align: {side}">{html.escape(cell)}</{tag}>'
+            yield f'<{tag}{scope} style="text-align: {side}; padding: .2em .8em">{html.escape(cell)}</{tag}>'
 
     def __repr__(self) -> str:
         widths = [max(map(len, column)) for column in zip(*self.lines)]

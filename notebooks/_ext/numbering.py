@@ -20,9 +20,10 @@ def number(app, env) -> list[str]:
         name = NAME.match(page)
         if name or page in LETTERS:
             secnumber = (int(name[1]) if name else LETTERS[page],)
-            env.toc_secnumbers[page] = {"": secnumber}
-            env.titles[page]["secnumber"] = secnumber
-            next(env.tocs[page].findall(nodes.reference))["secnumber"] = secnumber
+            title, *sections = env.tocs[page].findall(nodes.reference)
+            title["secnumber"] = env.titles[page]["secnumber"] = secnumber
+            # A section without a number counts on in its page's; one that is not listed would show it.
+            env.toc_secnumbers[page] = {"": secnumber, **{part["anchorname"]: () for part in sections}}
     return TocTreeCollector().assign_figure_numbers(env)
 
 

@@ -40,6 +40,7 @@ def test_page_and_its_statements_are_numbered_as_its_file_is(site):
             continue
         number, html = str(int(name[0])), (site / f"{page}.html").read_text(encoding="utf-8")
         assert re.search(rf'href="{page}\.html">{number}\. ', contents), page
+        assert not re.search(r'<h[2-6]>\s*<span class="section-number"', html), f"{page}: of a section"
         labels = re.findall(r'caption-number">[A-Z]\w+ ([\d.]+) |class="eqno">\(([\d.]+)\)', html)
         counted = {label for pair in labels for label in pair if label}
         assert {label.split(".")[0] for label in counted} <= {number}, page
