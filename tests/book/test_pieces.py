@@ -214,6 +214,7 @@ def test_the_site_takes_new_javascript_without_executing_anything(tmp_path):
                             ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("tasks.py", "book.yml", "constraints.txt", "notebooks/references.bib"):
         shutil.copy(tasks.ROOT / name, tmp_path / name)
+    shutil.copytree(tasks.ROOT / "tests" / "certified", tmp_path / "tests" / "certified")
     cell = "```{code-cell} ipython3\nfrom ilsupport import widgets\nwidgets.BoundsExplorer(T=%d)\n```\n"
     (tmp_path / "notebooks" / "index.md").write_text(f"{HEADER}\n# Two\n\n{cell % 30}\n{cell % 40}",
                                                      encoding="utf-8")
